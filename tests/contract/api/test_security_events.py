@@ -1,5 +1,6 @@
 """Security events on request, over HTTP, against a running service."""
 
+import json
 from typing import Any
 
 import pytest
@@ -97,7 +98,13 @@ def test_each_bad_document_gets_its_faults(service: Service, name: str) -> None:
     ("body", "expected"),
     [
         ({}, [("/event_type", 1101), ("/subject", 1101), ("/event", 1101)]),
-        ([OKTA_BODY], [("", 1102)]),
+        ([], [("", 1101)]),
+        ([OKTA_BODY, {}], [("/1/event_type", 1101), ("/1/subject", 1101), ("/1/event", 1101)]),
+        ([[OKTA_BODY]], [("/0", 1102)]),
+        (
+            [{**OKTA_BODY, "id": 7}, {**OKTA_BODY, "event": {**OKTA, "current_level": 1}}],
+            [("/0/id", 1102), ("/1/event/current_level", 1102)],
+        ),
         ({**OKTA_BODY, "event_type": "session-revoked"}, [("/event_type", 1103)]),
         ({**OKTA_BODY, "event_type": None}, [("/event_type", 1102)]),
         ({**OKTA_BODY, "event_type": VERIFICATION, "event": {}}, [("/event_type", 1103)]),
@@ -118,6 +125,41 @@ def test_one_way_to_be_wrong(service: Service, body: Any, expected: list[tuple[s
     made = service.create_integration("https://one.example.com")
     assert faults(service, body) == expected
     assert service.result("GET", f"/integrations/{made['id']}/deliveries") == []
+
+
+def test_many_are_sent_in_one_request(service: Service) -> None:
+    """As an array or NDJSON, each is answered in its place; a repeat of the whole request queues nothing."""
+    made = service.create_integration("https://one.example.com")
+    bodies = [{**OKTA_BODY, "id": f"incident-{number}", "txn": f"t-{number}"} for number in range(3)]
+    events = service.result("POST", "/security_events", bodies)["events"]
+    assert [event["txn"] for event in events] == ["t-0", "t-1", "t-2"]
+    lines = b"\n".join(json.dumps(body).encode() for body in bodies)
+    status, envelope = service.call("POST", "/security_events", lines, **{"Content-Type": "application/x-ndjson"})
+    assert status == 200
+    assert envelope["result"]["events"] == events
+    listed = service.result("GET", f"/integrations/{made['id']}/deliveries")
+    assert {row["jti"] for row in listed} == {event["deliveries"][0]["jti"] for event in events}
+
+
+def test_a_reused_id_in_an_array_is_named(service: Service) -> None:
+    """Its place is in the pointer, and nothing of the request is queued."""
+    made = service.create_integration("https://one.example.com")
+    service.result("POST", "/security_events", {**OKTA_BODY, "id": "incident-17"})
+    other = {**OKTA_BODY, "id": "incident-17", "txn": "t"}
+    assert faults(service, [OKTA_BODY, other]) == [("/1/id", 1120)]
+    assert len(service.result("GET", f"/integrations/{made['id']}/deliveries")) == 1
+
+
+def test_a_request_has_at_most_1000_events(service: Service) -> None:
+    """And no more bytes than a single object."""
+    assert faults(service, [OKTA_BODY] * 1_001) == [("", 1104)]
+    assert service.call("POST", "/security_events", [{**OKTA_BODY, "x": "x" * 2_000}] * 600)[0] == 413
+
+
+def test_a_misspelled_member_in_an_array_is_noted(service: Service) -> None:
+    """It is ignored, and named with its place."""
+    _, envelope = service.call("POST", "/security_events", [OKTA_BODY, {**OKTA_BODY, "tnx": "t"}])
+    assert [note["source"]["pointer"] for note in envelope["messages"]] == ["/1/tnx"]
 
 
 def test_it_needs_the_scope_write(service: Service) -> None:

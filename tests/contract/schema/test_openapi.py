@@ -85,13 +85,13 @@ def test_the_parameters_of_a_path_are_declared() -> None:
 
 
 def test_every_body_has_examples_that_fit_its_schema() -> None:
-    """Requests and answers, failures too; a line of NDJSON is a finding, an activity or an entry."""
+    """Requests and answers, failures too; a line of NDJSON is of the schema of one item."""
     for name, content in media():
         assert examples(content), name
         for value in examples(content):
             validate(value, content["schema"])
     ndjson = [content for name, content in media() if name.endswith("request application/x-ndjson")]
-    for content, schema in zip(ndjson, ("Finding", "Activity", "DirectoryEntryBody"), strict=True):
+    for content, schema in zip(ndjson, ("Finding", "Activity", "DirectoryEntryBody", "SecurityEvent"), strict=True):
         for line in examples(content)[0].splitlines():
             validate(json.loads(line), DOCUMENT["components"]["schemas"][schema])
 

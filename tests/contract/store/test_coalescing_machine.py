@@ -19,7 +19,7 @@ from hypothesis.stateful import invariant, precondition, rule
 from riskrelay.actions import coalesce
 from riskrelay.actions.integrations import limit_integration
 from riskrelay.actions.poll_stream import poll_stream
-from riskrelay.actions.security_events import queue_security_event
+from riskrelay.actions.security_events import queue_security_events
 from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
@@ -160,7 +160,7 @@ class CoalescingMachine(DeliveryMachine):
             txn=None,
             digest=b"d" * 32,
         )
-        self.run(queue_security_event(self.services, ACCOUNT, COMMAND_LINE, request))
+        self.run(queue_security_events(self.services, ACCOUNT, COMMAND_LINE, [request]))
 
     @precondition(lambda self: self.pushed is None)
     @rule(

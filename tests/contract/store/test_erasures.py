@@ -16,7 +16,7 @@ from riskrelay.actions.directory import put_entries
 from riskrelay.actions.erasures import STEP_ROWS, continue_erasures, erase_user
 from riskrelay.actions.pauses import pause_integration, resume_integration
 from riskrelay.actions.record_activity import record_activity
-from riskrelay.actions.security_events import queue_security_event
+from riskrelay.actions.security_events import queue_security_events
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Attempt, DeliveryState, Ledger
@@ -215,7 +215,7 @@ async def fill(services: Services, integration: Integration) -> None:
         entry = DirectoryEntry(name=Name(kind="host", value=f"laptop of {email.partition('@')[0]}"), email=email)
         await put_entries(services, ACCOUNT, COMMAND_LINE, [entry])
     for number, subject in enumerate((USER, SESSION, EMAIL_MEMBER, OTHER)):
-        await queue_security_event(services, ACCOUNT, COMMAND_LINE, requested(subject, f"r{number}"))
+        await queue_security_events(services, ACCOUNT, COMMAND_LINE, [requested(subject, f"r{number}")])
 
     listed = [await user_id_of(services, email) for email in (KAI, LOU)]
     wanted = BulkResetFilter(users=listed)
@@ -394,9 +394,8 @@ async def test_a_repeat_goes_on_with_a_running_erasure(
 
 async def test_many_events_are_erased_in_short_steps(services: Services, integration: Integration) -> None:
     """A step changes at most a hundred rows, and any process can take the next one."""
-    for _ in range(130):
-        await queue_security_event(services, ACCOUNT, COMMAND_LINE, replace(requested(USER, "r"), request_id=None))
-        await queue_security_event(services, ACCOUNT, COMMAND_LINE, replace(requested(SESSION, "r"), request_id=None))
+    asked = [replace(requested(subject, "r"), request_id=None) for subject in (USER, SESSION)]
+    await queue_security_events(services, ACCOUNT, COMMAND_LINE, asked * 130)
     await record(services, finding(KAI))
     user_id = await user_id_of(services)
     at = NOON

@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 
-from riskrelay.actions.integrations import update_integration
-from riskrelay.actions.security_events import queue_security_event
+from riskrelay.actions import security_events
+from riskrelay.actions.integrations import NewIntegration, create_integration, update_integration
+from riskrelay.actions.security_events import queue_security_events
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import Invalid, UnknownToken
-from riskrelay.core.integrations import AccountId
+from riskrelay.core.integrations import AccountId, IntegrationType
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId
 from riskrelay.core.ssf.event_type import CAEP, OKTA_USER_RISK_CHANGE
 from riskrelay.core.ssf.event_types import EVENT_TYPES
 from riskrelay.ports import Services, Store
 from support.event_examples import minimal_example
 from support.services import Wakes, services_of
-from support.world import ACCOUNT, OTHER, account_with_integration
+from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration
 
 
 def request(
@@ -40,7 +41,8 @@ def request(
 
 
 async def queue(services: Services, asked: EventRequest, account_id: AccountId = ACCOUNT) -> AnsweredRequest:
-    return await queue_security_event(services, account_id, COMMAND_LINE, asked)
+    (answer,) = await queue_security_events(services, account_id, COMMAND_LINE, [asked])
+    return answer
 
 
 async def queued_of(store: Store) -> list[int]:
@@ -78,13 +80,13 @@ async def test_a_repeat_answers_as_the_first_time(store: Store) -> None:
 
 @pytest.mark.fault(35)
 async def test_an_id_with_another_body_is_refused(store: Store) -> None:
-    """And nothing of it stays."""
+    """And nothing of it stays. The pointer has its place in the request, which one object does not have."""
     services = services_of(store)
     await account_with_integration(services)
     await queue(services, request("once"))
     with pytest.raises(Invalid) as refused:
         await queue(services, request("once", digest=b"e" * 32))
-    assert [fault.pointer for fault in refused.value.faults] == ["/id"]
+    assert [fault.pointer for fault in refused.value.faults] == ["/0/id"]
     assert await queued_of(store) == [1]
 
 
@@ -151,5 +153,55 @@ async def test_a_revoked_token_queues_nothing(store: Store) -> None:
     services = services_of(store)
     await account_with_integration(services)
     with pytest.raises(UnknownToken):
-        await queue_security_event(services, ACCOUNT, COMMAND_LINE, request(), unconfirmed=b"h" * 32)
+        await queue_security_events(services, ACCOUNT, COMMAND_LINE, [request()], unconfirmed=b"h" * 32)
     assert await queued_of(store) == [0]
+
+
+async def test_many_events_are_answered_in_their_order(store: Store) -> None:
+    """A repeat within the request is answered like the first of its id; each other one has a delivery of its own."""
+    services = services_of(store)
+    await account_with_integration(services)
+    asked = [request(), request("one"), request("two"), request("one"), request(event_type=CAEP + "session-revoked")]
+    answers = await queue_security_events(services, ACCOUNT, COMMAND_LINE, asked)
+    assert [len(answer.deliveries) for answer in answers] == [1, 1, 1, 1, 0]
+    assert answers[3] == answers[1]
+    assert len({answer.deliveries[0].jti for answer in answers[:3]}) == 3
+    assert await queued_of(store) == [3]
+    assert len(await audited(store)) == 4
+
+
+@pytest.mark.parametrize("others", [0, 2, 150], ids=["alone", "gathered", "a transaction of their own"])
+async def test_many_events_are_queued_all_or_none(store: Store, others: int) -> None:
+    """An id that was used with another body refuses its request, and no other that runs at the same time."""
+    services = services_of(store)
+    await account_with_integration(services)
+    await queue(services, request("used"))
+    refused = [*(request() for _ in range(others)), request("used", digest=b"e" * 32), request()]
+    beside, error = await asyncio.gather(
+        queue(services, request()),
+        queue_security_events(services, ACCOUNT, COMMAND_LINE, refused),
+        return_exceptions=True,
+    )
+    assert isinstance(beside, AnsweredRequest)
+    assert isinstance(error, Invalid)
+    assert [fault.pointer for fault in error.faults] == [f"/{others}/id"]
+    assert await queued_of(store) == [2]
+
+
+async def test_events_times_streams_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One event is always taken; more of them only as many as a short transaction can queue on all streams."""
+    services = services_of(store)
+    await account_with_integration(services)
+    for host in ("two", "three"):
+        new = NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=f"https://{host}.example.com")
+        await create_integration(services, ACCOUNT, COMMAND_LINE, new, public_origin=ORIGIN)
+    monkeypatch.setattr(security_events, "_MOST_DELIVERIES", 6)
+    assert len(await queue_security_events(services, ACCOUNT, COMMAND_LINE, [request(), request()])) == 2
+    with pytest.raises(Invalid) as refused:
+        await queue_security_events(services, ACCOUNT, COMMAND_LINE, [request()] * 3)
+    assert [fault.message for fault in refused.value.faults] == [
+        "the body must have 1 to 2 security events, because each goes to up to 3 streams; it has 3"
+    ]
+    monkeypatch.setattr(security_events, "_MOST_DELIVERIES", 1)
+    assert len((await queue(services, request())).deliveries) == 3
+    assert await queued_of(store) == [3, 3, 3]

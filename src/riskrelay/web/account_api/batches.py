@@ -83,9 +83,15 @@ class Batch(Generic[T]):
 
 
 async def read_batch(
-    request: Request, read_one: ReadOne[T], noun: str, known: KnownBehaviors | None = None
+    request: Request,
+    read_one: ReadOne[T],
+    noun: str,
+    known: KnownBehaviors | None = None,
+    *,
+    most_items: int = MAX_ITEMS,
+    most_bytes: int = MAX_BATCH_BYTES,
 ) -> Batch[T]:
-    """Read the body: one JSON object, an array of 1 to MAX_ITEMS objects, or as many lines of NDJSON.
+    """Read the body: one JSON object, an array of 1 to *most_items* objects, or as many lines of NDJSON.
 
     Reading a large body does not block other requests.
 
@@ -96,13 +102,15 @@ async def read_batch(
     Raises: Invalid: one fault per mistake, all at once; BodyTooLarge; UnsupportedMediaType.
     """
     is_ndjson = media_type(request, is_packed_read=True) in NDJSON
-    body = await read_unpacked(request, MAX_BATCH_BYTES)
+    body = await read_unpacked(request, most_bytes)
     await _refuse_too_many_values(body)
     reading = Reading() if known is None else Reading(known=known)
     if is_ndjson:
-        return Batch(await _read_all(await _lines(body), read_one, noun, reading), False, reading.notes)
+        items = await _read_all(await _lines(body), read_one, noun, reading, most=most_items)
+        return Batch(items, False, reading.notes)
     if await _starts_with_bracket(body):
-        return Batch(await _read_all(_items(body, noun), read_one, noun, reading), False, reading.notes)
+        items = await _read_all(_items(body, noun), read_one, noun, reading, most=most_items)
+        return Batch(items, False, reading.notes)
     if len(body) > MAX_OBJECT_BYTES:
         raise BodyTooLarge(MAX_OBJECT_BYTES)
     return Batch([await _read_item(read_one, body, (), reading)], True, reading.notes)
@@ -178,10 +186,10 @@ def _items(body: bytes, noun: str) -> list[msgspec.Raw]:
 
 
 async def _read_all(
-    written: Sequence[bytes | msgspec.Raw], read_one: ReadOne[T], noun: str, reading: Reading
+    written: Sequence[bytes | msgspec.Raw], read_one: ReadOne[T], noun: str, reading: Reading, *, most: int
 ) -> list[T]:
-    if not 1 <= len(written) <= MAX_ITEMS:
-        message = f"the body must have 1 to {MAX_ITEMS:,} {noun}; it has {len(written):,}"
+    if not 1 <= len(written) <= most:
+        message = f"the body must have 1 to {most:,} {noun}; it has {len(written):,}"
         raise Invalid([Fault(FaultKind.TOO_LONG if written else FaultKind.REQUIRED, "", message)])
     items: list[T] = []
     faults = Faults()

@@ -186,6 +186,6 @@ def _add_model_faults(faults: Faults, error: ValidationError, prefix: Sequence[s
     faults.extend([fault for fault in kept if fault.pointer not in places], len(found) - len(kept))
 
 
-def faults_of(error: ValidationError) -> list[Fault]:
-    """Return the faults of a model's error, with the messages of this API."""
-    return [model_errors.fault_of(item, ()) for item in error.errors(include_url=False, include_input=False)]
+def faults_of(error: ValidationError, prefix: Sequence[str | int] = ()) -> list[Fault]:
+    """Return the faults of a model's error, with the messages of this API. Each pointer starts with *prefix*."""
+    return [model_errors.fault_of(item, prefix) for item in error.errors(include_url=False, include_input=False)]

@@ -86,10 +86,10 @@ UNSUPPORTED_MEDIA_TYPE = Problem(
     code=1005,
     status=415,
     title="Unsupported media type",
-    message="send Content-Type: application/json (findings and activity: also application/x-ndjson) without "
-    "Content-Encoding (findings, activity and events: also gzip, deflate or zstd)",
+    message="send Content-Type: application/json (findings, activity and security events: also application/x-ndjson) "
+    "without Content-Encoding (findings, activity and events: also gzip, deflate or zstd)",
     explanation="This route does not support the media type of the body, or its compression. Send plain JSON "
-    "with the matching `Content-Type`. Findings and activity may also be NDJSON, one object per line: "
+    "with the matching `Content-Type`. Findings, activity and security events may also be NDJSON, one object per line: "
     "`application/x-ndjson`, or one of its other names, such as `application/jsonl`.",
     wrong="`Content-Type: application/xml`",
     right="`Content-Type: application/json`",

@@ -1,24 +1,21 @@
-"""Security events that a caller asks to be sent."""
+"""Security events that a caller asks to be sent: one, an array, or NDJSON."""
 
-from hashlib import sha256
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-import msgspec
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.security_events import queue_security_event
+from riskrelay.actions.security_events import MAX_EVENTS, queue_security_events
 from riskrelay.core.credentials import Scope
-from riskrelay.core.errors import Invalid, UnsupportedMediaType
+from riskrelay.core.errors import Fault, Invalid, pointer
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId
 from riskrelay.core.ssf.event_rules import request_faults, with_subject
 from riskrelay.core.ssf.event_types import EVENT_TYPES
 from riskrelay.ports import Services
-from riskrelay.web.account_api import problems
-from riskrelay.web.account_api.bodies import MAX_OBJECT_BYTES, PlainText, faults_of, media_type, parse, read_body
-from riskrelay.web.account_api.envelope import success
-from riskrelay.web.account_api.notes import Notes
+from riskrelay.web.account_api.batches import digest_of, read_batch
+from riskrelay.web.account_api.bodies import MAX_OBJECT_BYTES, PlainText, Reading, faults_of, parse
 from riskrelay.web.auth import caller_of, confirming
 
 Identifier = Annotated[PlainText, Field(min_length=1, max_length=255)]
@@ -51,39 +48,47 @@ class SecurityEventRoutes:
     async def queue(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.WRITE, confirms=True)
         async with confirming(request, self._services, caller):
-            if media_type(request) != "application/json":
-                raise UnsupportedMediaType
-            document = parse(_OBJECT, await read_body(request, MAX_OBJECT_BYTES))
-            asked = _read(document)
-            notes = Notes()
-            notes.add_unknown(SecurityEventBody, document, ())
-            answer = await queue_security_event(
-                self._services, caller.account_id, caller.actor, asked, unconfirmed=caller.unconfirmed
+            batch = await read_batch(
+                request, _read_one, "security events", most_items=MAX_EVENTS, most_bytes=MAX_OBJECT_BYTES
             )
-        return success(_rendered(answer), messages=problems.messages(notes, self._docs_base))
+            try:
+                answers = await queue_security_events(
+                    self._services, caller.account_id, caller.actor, batch.items, unconfirmed=caller.unconfirmed
+                )
+            except Invalid as error:
+                raise batch.located(error) from None
+
+        def result() -> dict[str, Any]:
+            return _rendered(answers[0]) if batch.single else {"events": [_rendered(one) for one in answers]}
+
+        return await batch.success(result, self._docs_base)
 
 
-def _read(document: dict[str, Any]) -> EventRequest:
+def _read_one(written: bytes, prefix: Sequence[int], reading: Reading) -> EventRequest:
     """Read a requested event.
 
     Raises: Invalid: all faults of the form and all faults by the table of event types.
     """
-    faults = request_faults(document.get("event_type"), document.get("subject"), document.get("event"))
+    document = parse(_OBJECT, written, prefix, reading)
+    faults = [
+        Fault(one.kind, pointer(prefix) + one.pointer, one.message)
+        for one in request_faults(document.get("event_type"), document.get("subject"), document.get("event"))
+    ]
     try:
         body = SecurityEventBody.model_validate(document, strict=True)
     except ValidationError as error:
-        raise Invalid([*faults_of(error), *faults]) from None
+        raise Invalid([*faults_of(error, prefix), *faults]) from None
     if faults:
         raise Invalid(faults)
+    reading.notes.add_unknown(SecurityEventBody, document, tuple(prefix))
     row = EVENT_TYPES[body.event_type]
-    sent = [body.event_type, body.subject, body.event, body.txn]
     return EventRequest(
         request_id=None if body.id is None else EventRequestId(body.id),
         event_type=body.event_type,
         subject=body.subject,
         event=with_subject(row, body.event, body.subject),
         txn=body.txn,
-        digest=sha256(msgspec.json.encode(sent, order="sorted")).digest(),
+        digest=digest_of([body.event_type, body.subject, body.event, body.txn]),
     )
 
 
