@@ -10,11 +10,12 @@ from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneWork, settle
 from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.errors import LeaseLost, NotFound
+from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.access import Receiver
 from riskrelay.core.ssf.polling import PollAnswer, PollRequest, outcomes
 from riskrelay.core.ssf.sets import complete_claims
 from riskrelay.core.ssf.streams import Stream, StreamId
-from riskrelay.ports import Bell, Services, Signer, Transaction
+from riskrelay.ports import Bell, Installation, Services, Signer, Transaction
 
 LONGEST_WAIT = timedelta(seconds=25)  # guessed: less than the 30 s after which some proxies and clients disconnect
 _SPREAD = 0.2  # chosen: polls that began together end over 5 s, so that thousands of them don't return at one moment
@@ -76,11 +77,13 @@ async def poll_stream(
     """
     with polling.bell.listen(receiver.account_id, stream_id) as listening:
         reading = partial(_read, polling=polling, receiver=receiver, stream_id=stream_id, limit=request.max_events)
-        waiting = await _first_answer(services, polling, receiver, stream_id, request=request)
-        waiting = await _admit(services, polling, waiting, reading, limit=request.max_events)
+        waiting = None
+        if request.settles or not await _is_caught_up(services, receiver, stream_id):
+            waiting = await _first_answer(services, polling, receiver, stream_id, request=request)
+            waiting = await _admit(services, polling, waiting, reading, limit=request.max_events)
         longest = polling.longest_wait * (1 - _SPREAD * services.ids.jitter())
         until = services.clock.monotonic() + longest.total_seconds()
-        while listening.is_open and request.waits and not waiting.is_over(request):
+        while listening.is_open and request.waits and not (waiting and waiting.is_over(request)):
             left = timedelta(seconds=until - services.clock.monotonic())
             if left <= timedelta(0):
                 break
@@ -88,7 +91,24 @@ async def poll_stream(
                 break  # no event has arrived, so no query is needed
             waiting = await services.store.read(receiver.account_id, reading)
             waiting = await _admit(services, polling, waiting, reading, limit=request.max_events)
-    return await _signed(polling.signer, waiting)
+    return PollAnswer({}, more_available=False) if waiting is None else await _signed(polling.signer, waiting)
+
+
+async def _is_caught_up(services: Services, receiver: Receiver, stream_id: StreamId) -> bool:
+    """Return whether a poll finds nothing and writes nothing, which is true of most. Concurrent polls share the query.
+
+    Returns: False if there is no such stream.
+    """
+    polled = receiver.account_id, receiver.integration_id, stream_id
+    return await services.gathering.join(_is_caught_up, polled, partial(_caught_up, services))
+
+
+async def _caught_up(services: Services, polled: Sequence[tuple[AccountId, IntegrationId, StreamId]]) -> list[bool]:
+    def query(tx: Installation) -> list[bool]:
+        found = {stream: tx.receivers.is_caught_up(*stream) for stream in set(polled)}
+        return [found[stream] for stream in polled]
+
+    return await services.store.read_installation(query)
 
 
 async def _first_answer(

@@ -1,9 +1,10 @@
 """Credentials of receivers: create, exchange, check, revoke."""
 
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor, hash_token
@@ -17,10 +18,11 @@ from riskrelay.core.ssf.access import (
     Receiver,
     ReceiverCredential,
     ReceiverScope,
+    ReceiverToken,
     covers,
     is_current,
 )
-from riskrelay.ports import Services, Transaction
+from riskrelay.ports import Installation, Services, Transaction
 
 _PREFIXES = {CredentialKind.OAUTH_CLIENT: "rrc_", CredentialKind.STATIC_TOKEN: "rrs_"}  # for secret scanners
 
@@ -118,7 +120,7 @@ async def issue_access_token(services: Services, token: AccessToken) -> None:
 async def authenticate_receiver(
     services: Services, integration_id: IntegrationId, token: str, scope: ReceiverScope
 ) -> Receiver:
-    """Find a token of one integration and check that it allows *scope*.
+    """Find a token of one integration and check that it allows *scope*. Concurrent requests share one transaction.
 
     Args:
         token: an access token or a static token; those of other integrations are unknown here.
@@ -129,7 +131,9 @@ async def authenticate_receiver(
     Rule: RFC 6750 §3.1; IOP 1.0 §2.7.3.
     """
     digest = hash_token(token)
-    stored = await services.store.read_installation(lambda tx: tx.receivers.by_token(integration_id, digest))
+    stored = await services.gathering.join(
+        authenticate_receiver, (integration_id, digest), partial(_find_tokens, services)
+    )
     if stored is None or not hmac.compare_digest(stored.token_hash, digest):
         raise UnknownToken
     if not stored.is_valid(services.clock.now()):
@@ -137,6 +141,16 @@ async def authenticate_receiver(
     if not covers(stored.receiver.scopes, scope):
         raise Forbidden
     return stored.receiver
+
+
+async def _find_tokens(
+    services: Services, requests: Sequence[tuple[IntegrationId, bytes]]
+) -> list[ReceiverToken | None]:
+    def query(tx: Installation) -> list[ReceiverToken | None]:
+        tokens = {request: tx.receivers.by_token(*request) for request in set(requests)}
+        return [tokens[request] for request in requests]
+
+    return await services.store.read_installation(query)
 
 
 async def revoke_receiver_credential(

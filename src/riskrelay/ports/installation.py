@@ -79,13 +79,22 @@ class Keys(Protocol):
 
 
 class Receivers(Protocol):
-    """The credentials of receivers, found by the values in a request. Those of deleted integrations are excluded."""
+    """The credentials of receivers, found by the values in a request, and their polls.
+
+    Those of deleted integrations are excluded.
+    """
 
     def client(self, integration_id: IntegrationId, client_id: CredentialId) -> ReceiverCredential | None:
         """Return the OAuth client of that integration with that id."""
 
     def by_token(self, integration_id: IntegrationId, token_hash: bytes) -> ReceiverToken | None:
         """Return the static token or access token of that integration with that hash."""
+
+    def is_caught_up(self, account_id: AccountId, integration_id: IntegrationId, stream_id: StreamId) -> bool:
+        """Return whether a poll of that stream without acknowledgements returns no event and writes nothing.
+
+        Returns: False if the integration has no such stream, or if it is pushed.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

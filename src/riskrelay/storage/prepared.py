@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select, Update, exc
+from sqlalchemy import CompoundSelect, Connection, Dialect, Select, Update, exc
 from sqlalchemy.dialects import sqlite
 
 _DIALECT: Dialect = sqlite.dialect()
@@ -25,7 +25,7 @@ class Prepared:
         statement: the statement, for SQLAlchemy.
     """
 
-    def __init__(self, statement: Select[*tuple[Any, ...]] | Update) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]] | Update) -> None:
         self.statement = statement
 
     def rows(self, connection: Connection, parameters: Mapping[str, object]) -> Sequence[Any]:

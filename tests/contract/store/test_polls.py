@@ -3,7 +3,8 @@
 import asyncio
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, cast
@@ -11,6 +12,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Engine, event
 
 from riskrelay.actions.accounts import create_account
 from riskrelay.actions.poll_stream import poll_stream
@@ -19,6 +21,7 @@ from riskrelay.actions.wake_polls import wake_polls
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Ledger
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.signals import Signal
 from riskrelay.core.ssf.access import CredentialId, Receiver
@@ -255,11 +258,50 @@ async def test_a_poll_with_nothing_to_settle_only_reads(store: Store) -> None:
         await it.poll(PollRequest(return_immediately=True, acknowledged=frozenset({Jti("unknown")})))
 
 
+async def test_polls_without_events_that_arrive_together_share_one_statement(store: Store) -> None:
+    """Thousands of idle receivers cost little. A poll of another receiver's stream is not found, as before."""
+    it, other = await polled(store), await polled(store)
+    await it.poll(PollRequest(return_immediately=True))
+    with statements() as executed:
+        answers = await asyncio.gather(*(it.poll(PollRequest(return_immediately=True)) for _ in range(20)))
+    assert answers == [[]] * 20
+    assert sum(statement.startswith("SELECT") for statement in executed) == 1
+    with pytest.raises(NotFound):
+        await poll_stream(
+            it.services, POLLING, it.receiver, other.stream.stream_id, PollRequest(return_immediately=True)
+        )
+
+
+async def test_a_held_event_alone_is_returned_by_a_poll(store: Store) -> None:
+    """The cursor may have passed it: another event after it was acknowledged first."""
+    it = await polled(store)
+    await it.queue(["a@example.com", "b@example.com"])
+    first, second = await it.poll(PollRequest(return_immediately=True))
+    assert await it.poll(PollRequest(return_immediately=True, acknowledged=frozenset({second}))) == [first]
+    assert await it.poll(PollRequest(return_immediately=True)) == [first]
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL that is executed meanwhile, on any engine."""
+    executed: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        executed.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield executed
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
 class Reading:
     """A store that fails a test which writes."""
 
     def __init__(self, store: Store) -> None:
         self.read = store.read
+        self.read_installation = store.read_installation
 
     async def write(self, account_id: AccountId, work: object) -> None:
         raise AssertionError(f"{account_id} wrote")

@@ -14,6 +14,9 @@ from riskrelay.core.ssf.access import (
     ReceiverScope,
     ReceiverToken,
 )
+from riskrelay.core.ssf.streams import StreamId
+from riskrelay.storage.delivery.receiver_streams import is_caught_up
+from riskrelay.storage.prepared import Prepared
 from riskrelay.storage.tables import access_tokens, integrations, receiver_credentials
 
 _KEY = ("account_id", "integration_id", "credential_id")
@@ -41,29 +44,31 @@ _CLIENT = (
         receiver_credentials.c.kind == CredentialKind.OAUTH_CLIENT.value,
     )
 )
-_BY_TOKEN = union_all(
-    select(
-        *(access_tokens.c[name] for name in _KEY),
-        access_tokens.c.scopes,
-        access_tokens.c.token_hash,
-        access_tokens.c.expires_at,
-        literal(1).label("issued"),
+_BY_TOKEN = Prepared(
+    union_all(
+        select(
+            *(access_tokens.c[name] for name in _KEY),
+            access_tokens.c.scopes,
+            access_tokens.c.token_hash,
+            access_tokens.c.expires_at,
+            literal(1).label("issued"),
+        )
+        .select_from(_tokens_alive)
+        .where(_IS_ASKED, access_tokens.c.token_hash == bindparam("hash")),
+        select(
+            *(receiver_credentials.c[name] for name in _KEY),
+            receiver_credentials.c.scopes,
+            receiver_credentials.c.secret_hash,
+            receiver_credentials.c.expires_at,
+            literal(0).label("issued"),
+        )
+        .select_from(_credentials_alive)
+        .where(
+            _IS_ASKED,
+            receiver_credentials.c.secret_hash == bindparam("hash"),
+            receiver_credentials.c.kind == CredentialKind.STATIC_TOKEN.value,
+        ),
     )
-    .select_from(_tokens_alive)
-    .where(_IS_ASKED, access_tokens.c.token_hash == bindparam("hash")),
-    select(
-        *(receiver_credentials.c[name] for name in _KEY),
-        receiver_credentials.c.scopes,
-        receiver_credentials.c.secret_hash,
-        receiver_credentials.c.expires_at,
-        literal(0).label("issued"),
-    )
-    .select_from(_credentials_alive)
-    .where(
-        _IS_ASKED,
-        receiver_credentials.c.secret_hash == bindparam("hash"),
-        receiver_credentials.c.kind == CredentialKind.STATIC_TOKEN.value,
-    ),
 )
 
 
@@ -78,7 +83,7 @@ class ReceiverRows:
         return None if row is None else _credential(row)
 
     def by_token(self, integration_id: IntegrationId, token_hash: bytes) -> ReceiverToken | None:
-        row = self._connection.execute(_BY_TOKEN, {"integration": integration_id, "hash": token_hash}).first()
+        row = _BY_TOKEN.first(self._connection, {"integration": integration_id, "hash": token_hash})
         if row is None:
             return None
         receiver = Receiver(
@@ -93,6 +98,9 @@ class ReceiverRows:
             expires_at=row.expires_at,
             is_access_token=bool(row.issued),
         )
+
+    def is_caught_up(self, account_id: AccountId, integration_id: IntegrationId, stream_id: StreamId) -> bool:
+        return is_caught_up(self._connection, account_id, integration_id, stream_id)
 
 
 class ReceiverCredentialRows:

@@ -5,15 +5,17 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Update, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Update, bindparam, delete, exists, func, select, update
 
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.core.ssf.subject_filters import SubjectStatement
 from riskrelay.core.ssf.subjects import subject_key
-from riskrelay.storage.delivery.stream_rows import configuration_columns, select_streams, stream_from
+from riskrelay.storage.delivery.stream_rows import IS_POLLED, configuration_columns, select_streams, stream_from
+from riskrelay.storage.delivery.streams import ANYTHING_WAITS
+from riskrelay.storage.prepared import Prepared
 from riskrelay.storage.statements import Insert, PerEngine
-from riskrelay.storage.tables import integrations, streams, subject_statements
+from riskrelay.storage.tables import integrations, lanes, streams, subject_statements
 from riskrelay.storage.times import database_now, micros
 
 _PRECISION = timedelta(minutes=1)  # chosen: the timeout is a month, and some receivers poll many times a second
@@ -32,6 +34,41 @@ def _upsert(inserting: Insert) -> Insert:
 
 _SAVE_STATEMENT = PerEngine(subject_statements, _upsert)
 
+_OF_RECEIVER = (
+    streams.c.account_id == bindparam("account"),
+    streams.c.stream_id == bindparam("stream"),
+    streams.c.integration_id == bindparam("integration"),
+    streams.c.audience.is_not(None),
+    streams.c.deleted_at.is_(None),
+    integrations.c.deleted_at.is_(None),
+)
+_GET = Prepared(select_streams().where(*_OF_RECEIVER))
+_GET_LOCKED = Prepared(select_streams().where(*_OF_RECEIVER).with_for_update(of=streams))
+_CAUGHT_UP = Prepared(
+    select_streams()
+    .with_only_columns(streams.c.stream_id)
+    .where(
+        *_OF_RECEIVER,
+        IS_POLLED,
+        ~_is_due(),
+        ~exists().where(
+            lanes.c.account_id == streams.c.account_id, lanes.c.stream_id == streams.c.stream_id, ANYTHING_WAITS
+        ),
+    )
+)
+"""Most polls find nothing. One statement answers them; all others read what they return."""
+
+
+def is_caught_up(
+    connection: Connection, account_id: AccountId, integration_id: IntegrationId, stream_id: StreamId
+) -> bool:
+    """Return whether a poll of that stream returns no event and writes nothing. See `Receivers.is_caught_up`."""
+    return _CAUGHT_UP.first(connection, _parameters(account_id, integration_id, stream_id)) is not None
+
+
+def _parameters(account_id: AccountId, integration_id: IntegrationId, stream_id: StreamId) -> dict[str, object]:
+    return {"account": account_id, "integration": integration_id, "stream": stream_id}
+
 
 class ReceiverStreamRows:
     """Implements ports.ReceiverStreams."""
@@ -42,15 +79,8 @@ class ReceiverStreamRows:
         self._locking = locking
 
     def get(self, integration_id: IntegrationId, stream_id: StreamId) -> Stream | None:
-        query = select_streams().where(
-            streams.c.account_id == self._account_id,
-            streams.c.stream_id == stream_id,
-            streams.c.integration_id == integration_id,
-            streams.c.audience.is_not(None),
-            streams.c.deleted_at.is_(None),
-            integrations.c.deleted_at.is_(None),
-        )
-        row = self._connection.execute(query.with_for_update(of=streams) if self._locking else query).first()
+        query = _GET_LOCKED if self._locking else _GET
+        row = query.first(self._connection, _parameters(self._account_id, integration_id, stream_id))
         return None if row is None else stream_from(row)
 
     def save(self, stream: Stream) -> None:

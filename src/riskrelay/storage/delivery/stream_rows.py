@@ -36,6 +36,9 @@ _COLUMNS = (
     streams.c.has_statements,
 )
 
+IS_POLLED = streams.c.endpoint_url.is_(None) | (streams.c.delivery_method == DELIVERY_POLL)
+"""The condition of a receiver's streams that it polls."""
+
 
 def select_streams() -> Select[*tuple[Any, ...]]:
     """Build the query of streams joined with their integrations. Its rows are for `stream_from`."""

@@ -95,10 +95,10 @@ _WAITS = (
     .correlate(lanes)
     .exists()
 )
-_ANYTHING_WAITS = or_(lanes.c.last_seq > lanes.c.cursor, _WAITS)
-_DUE_IF_ANYTHING_WAITS = case((_ANYTHING_WAITS, database_now()), else_=None)
+ANYTHING_WAITS = or_(lanes.c.last_seq > lanes.c.cursor, _WAITS)
+_DUE_IF_ANYTHING_WAITS = case((ANYTHING_WAITS, database_now()), else_=None)
 _UNDELIVERED = select(lanes.c.account_id, lanes.c.stream_id, lanes.c.lane).where(
-    tuple_(lanes.c.account_id, lanes.c.stream_id).in_(bindparam("named", expanding=True)), _ANYTHING_WAITS
+    tuple_(lanes.c.account_id, lanes.c.stream_id).in_(bindparam("named", expanding=True)), ANYTHING_WAITS
 )
 
 
