@@ -24,7 +24,7 @@ def client_address(request: Request) -> str | None:
 
     Rule: RFC 7239 §5.2, §8.1.
     """
-    peer = _peer_address(request.client.host) if request.client is not None else None
+    peer = peer_address(request.client.host) if request.client is not None else None
     trusted: Sequence[Network] = request.app.state.trusted_proxies
     if peer is None or not is_in(peer, trusted):
         return None if peer is None else str(peer)
@@ -76,7 +76,8 @@ def read_address(text: str) -> Address | None:
     return mapped or address
 
 
-_peer_address = lru_cache(maxsize=1_024)(read_address)  # a client sends many requests, and reading takes 10 µs
+peer_address = lru_cache(maxsize=1_024)(read_address)
+"""`read_address` of a peer. A client sends many requests, and reading takes 10 µs."""
 
 
 def is_in(address: Address, networks: Sequence[Network]) -> bool:
@@ -84,6 +85,7 @@ def is_in(address: Address, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks)
 
 
+@lru_cache(maxsize=1_024)
 def network_key(address: Address) -> str:
     """Return the name under which a client is counted: an IPv4 address, or the /64 network of an IPv6 address.
 

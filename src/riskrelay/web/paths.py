@@ -41,9 +41,13 @@ class PathRoute(Route):
             return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
         super().__init__(path, handle, methods=handlers)
+        self._start = path.partition("{")[0]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return whether the path matches, with its decoded parameters."""
+        # A request is compared with up to 200 routes. This check takes a tenth of the time of the regular expression.
+        if not scope["path"].startswith(self._start):
+            return Match.NONE, {}
         match, found = super().matches(scope)
         if match is Match.NONE:
             return match, found

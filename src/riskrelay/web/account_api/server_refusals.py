@@ -1,5 +1,6 @@
 """The responses of the HTTP server to requests that do not reach the application. Rule: contract 1."""
 
+from functools import cache
 from http import HTTPStatus
 
 from riskrelay.web.account_api import envelope
@@ -21,6 +22,7 @@ _ANSWERS: dict[HTTPStatus, tuple[Problem, str]] = {
 }
 
 
+@cache  # a client can make thousands of bad requests a second
 def server_refusal(status: HTTPStatus, docs_base: str) -> bytes:
     """Return the body for *status*.
 

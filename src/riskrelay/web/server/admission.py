@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
-from riskrelay.web.client_address import Network, is_in, network_key, read_address
+from riskrelay.web.client_address import Network, is_in, network_key, peer_address
 from riskrelay.web.server.limits import Limits
 
 
@@ -99,7 +99,7 @@ class Admission:
         peer.idle.pop(connection, None)
 
     def _peer(self, host: str | None) -> Peer:
-        address = None if host is None else read_address(host)
+        address = None if host is None else peer_address(host)
         key = "unknown" if address is None else network_key(address)
         known = self._peers.get(key)
         if known is not None:
