@@ -1,6 +1,7 @@
 """Steps of large requests wait while small requests are in work, but never for long, and never on the event loop."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -30,6 +31,17 @@ async def test_a_step_waits_while_a_small_request_is_in_work(monkeypatch: pytest
         with small_request():
             assert await waits()
         assert not await waits()
+
+
+async def test_garbage_is_collected_rarely_beside_large_requests() -> None:
+    """A collection stops all threads, and with the objects of a large request it takes milliseconds."""
+    usual = gc.get_threshold()
+    with large_request():
+        with large_request():
+            rare = gc.get_threshold()
+        assert gc.get_threshold() == rare
+    assert rare[0] > 10 * usual[0]
+    assert gc.get_threshold() == usual
 
 
 async def test_a_step_waits_only_so_long() -> None:
