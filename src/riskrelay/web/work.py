@@ -220,6 +220,11 @@ def _may_be_large(scope: Scope) -> bool:
     return False
 
 
+def _may_take_long(scope: Scope) -> bool:
+    """Return whether a request may have thousands of items, which take few bytes when they are compressed."""
+    return _may_be_large(scope) or any(name == b"content-encoding" for name, _ in scope["headers"])
+
+
 _current: ContextVar[_Work | None] = ContextVar("work", default=None)
 
 
@@ -291,7 +296,7 @@ class LimitWork:
             await send(message)
 
         try:
-            with large_request() if _may_be_large(scope) else nullcontext() if poll else small_request():
+            with large_request() if _may_take_long(scope) else nullcontext() if poll else small_request():
                 await self._app(scope, receive_uncounted, send_uncounted)
         finally:
             await work.end()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from riskrelay.actions import giving_way
 from riskrelay.core.errors import Unavailable
 from riskrelay.web.work import BodyBudget, LimitWork, Slots, WorkLimits, beside_work, hold_body, waiting
 
@@ -140,3 +141,27 @@ async def test_memory_for_a_body_is_given_back_with_the_answer() -> None:
     with pytest.raises(RuntimeError):
         await limited(scope, None, None)  # type: ignore[arg-type]
     assert (limited._bodies._held, limited._slots.free) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_large"),
+    [
+        ([(b"content-length", b"9999")], False),
+        ([(b"content-length", b"10000")], True),
+        ([(b"transfer-encoding", b"chunked")], True),
+        ([(b"content-length", b"500"), (b"content-encoding", b"gzip")], True),
+    ],
+)
+async def test_a_compressed_body_is_no_small_request(headers: list[tuple[bytes, bytes]], is_large: bool) -> None:
+    """A thousand events take less than 10,000 bytes then. Otherwise other large requests would wait for it."""
+    seen: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(giving_way._REQUESTS.large == 1)
+
+    async def nothing(*_: Any) -> Any:
+        pytest.fail("no message is expected")
+
+    limited = LimitWork(app, WorkLimits(), refuse=lambda request, error: pytest.fail(str(error)))
+    await limited({"type": "http", "path": "/x", "headers": headers, "app": APP}, nothing, nothing)
+    assert seen == [is_large]
