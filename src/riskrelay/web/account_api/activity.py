@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.computing import compute_for
+from riskrelay.actions.giving_way import in_steps
 from riskrelay.actions.record_activity import ActivityRecorded, record_activity
 from riskrelay.actions.record_signals import Signals, take_events
 from riskrelay.core.credentials import Scope
@@ -187,7 +188,7 @@ def _named(sent: Mapping[int, Activity]) -> dict[int, Activity]:
     """
     seen: Counter[bytes] = Counter()
     named: dict[int, Activity] = {}
-    for place, activity in sent.items():
+    for place, activity in in_steps(sent.items()):
         if activity.activity_id is None:
             number = seen[activity.digest]
             seen[activity.digest] += 1
