@@ -17,7 +17,7 @@ IS_DELETED = exists().where(
 )
 """The condition of accounts whose deletion has begun."""
 
-_ACCOUNT = select(accounts).where(accounts.c.account_id == bindparam("account"), ~IS_DELETED)
+_ACCOUNT = Prepared(select(accounts).where(accounts.c.account_id == bindparam("account"), ~IS_DELETED))
 _RECORD_USE = (
     update(tokens)
     .where(
@@ -27,7 +27,7 @@ _RECORD_USE = (
     )
     .values(last_used_at=bindparam("used_at"))
 )
-_TOKEN_BY_HASH = select(tokens).where(tokens.c.token_hash == bindparam("token_hash"))
+_TOKEN_BY_HASH = Prepared(select(tokens).where(tokens.c.token_hash == bindparam("token_hash")))
 _EXISTS = select(tokens.c.token_id).where(
     tokens.c.token_hash == bindparam("token_hash"), tokens.c.account_id == bindparam("account")
 )
@@ -47,7 +47,7 @@ class AccountRows:
         return self._connection.execute(_ADD_ACCOUNT.on(self._connection), values).rowcount == 1
 
     def get(self, account_id: AccountId) -> Account | None:
-        row = self._connection.execute(_ACCOUNT, {"account": account_id}).first()
+        row = _ACCOUNT.first(self._connection, {"account": account_id})
         return None if row is None else Account(row.account_id, row.created_at)
 
     def all(self) -> list[Account]:
@@ -95,9 +95,9 @@ class TokenRows:
 
     def by_hashes(self, token_hashes: Collection[bytes]) -> dict[bytes, StoredToken]:
         if len(token_hashes) == 1:  # the usual case; an IN list is compiled again for each length
-            rows = self._connection.execute(_TOKEN_BY_HASH, {"token_hash": next(iter(token_hashes))})
+            rows = _TOKEN_BY_HASH.rows(self._connection, {"token_hash": next(iter(token_hashes))})
         else:
-            rows = self._connection.execute(_TOKENS_BY_HASH, {"hashes": list(token_hashes)})
+            rows = self._connection.execute(_TOKENS_BY_HASH, {"hashes": list(token_hashes)}).all()
         return {row.token_hash: token_from(row) for row in rows}
 
     def get(self, owner: AccountId | None, token_id: TokenId) -> StoredToken | None:
