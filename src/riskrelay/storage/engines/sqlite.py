@@ -166,11 +166,11 @@ class SqliteStore:
 
 
 class _Writer:
-    """The one thread that writes. Transactions that arrive while one commits share the next commit, each behind a
+    """The one thread that writes. Transactions that arrive while one runs or commits share a commit, each behind a
     savepoint of its own, so that one which fails takes no other with it.
 
     Accounts take turns, and a group that has worked for a while commits: so a transaction waits for at most one large
-    transaction of each other account, and none of them commits with a large one that ran before it.
+    transaction of each other account.
     """
 
     def __init__(self, engine: Engine, wal: Path, refusal: Callable[[Exception], Unavailable]) -> None:
@@ -181,6 +181,7 @@ class _Writer:
         self._arrived: queue.SimpleQueue[Submitted | None] = queue.SimpleQueue()  # None: stop when all is done
         self._turns: Turns[Submitted] = Turns()  # only the writer's thread uses it
         self._connection: Connection | None = None  # kept: to get and give back one costs as much as two statements
+        self._is_stopping = False
         self.transactions = self.commits = 0
         self._thread = threading.Thread(target=self._loop, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -204,25 +205,24 @@ class _Writer:
         self._thread.join()
 
     def _loop(self) -> None:
-        running = True
-        while running or self._turns:
-            running = self._admit() and running
+        while not self._is_stopping or self._turns:
+            self._admit(waits=True)
             if self._turns:
                 self._commit_together()
         self._hang_up()
 
-    def _admit(self) -> bool:
-        """Queue the submitted transactions by owner. Wait for one if no other work is left.
+    def _admit(self, *, waits: bool = False) -> None:
+        """Queue the submitted transactions by owner.
 
-        Returns: whether the writer continues; False: it must stop.
+        Args:
+            waits: whether to wait for one if there is none.
         """
-        while not self._turns or not self._arrived.empty():
+        while (waits and not self._turns and not self._is_stopping) or not self._arrived.empty():
             item = self._arrived.get()
             if item is None:
-                return False
-            if item.future.set_running_or_notify_cancel():
+                self._is_stopping = True
+            elif item.future.set_running_or_notify_cancel():
                 self._turns.add(item.owner, item)
-        return True
 
     def _commit_together(self) -> None:
         """Run transactions whose turn it is, and commit them."""
@@ -235,12 +235,15 @@ class _Writer:
             return
         try:
             started = time.monotonic()
-            while self._turns and len(group) < _GROUP and (not group or time.monotonic() - started < _GROUP_SECONDS):
+            if alone:
                 group.append(self._turns.take())
-                if alone:
-                    group[0].run_alone(connection)
-                else:
-                    group[-1].run(connection)
+                group[0].run_alone(connection)
+            else:
+                self._run_together(connection, group, started)
+            # A transaction that arrived while a long one ran would otherwise wait for two commits.
+            if not group[0].has_failed:  # alone, it would have ended the group's transaction
+                self._admit()
+                self._run_together(connection, group, started)
             connection.commit()
             self.commits += 1
             self.transactions += len(group)
@@ -251,6 +254,12 @@ class _Writer:
             submitted.answer()
         if self.commits % _COMMITS_BETWEEN_CHECKS == 0:
             self._shrink_log(connection)
+
+    def _run_together(self, connection: Connection, group: list[Submitted], started: float) -> None:
+        """Run the transactions that wait, and add them to *group*, as far as it takes them."""
+        while self._turns and len(group) < _GROUP and (not group or time.monotonic() - started < _GROUP_SECONDS):
+            group.append(self._turns.take())
+            group[-1].run(connection)
 
     def _fail(self, group: Sequence[Submitted], error: Exception) -> None:
         """Fail all transactions of *group*, and continue with a new connection."""

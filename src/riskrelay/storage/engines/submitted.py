@@ -42,6 +42,11 @@ class Submitted:
         if not self._worked(connection):
             connection.rollback()
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the transaction was run and rolled back."""
+        return self._error is not None
+
     def _worked(self, connection: Connection) -> bool:
         try:
             self._result = self._work(connection)

@@ -74,6 +74,34 @@ async def test_a_small_write_waits_for_one_large_one(
     assert (sqlite_store.load().transactions, sqlite_store.load().commits) == (7, 7)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_write_that_arrives_while_another_runs_shares_its_commit(
+    sqlite_store: SqliteStore, *, fails: bool
+) -> None:
+    """It does not wait for two commits. When the one that runs fails, it has the next commit for itself."""
+    begun, finish = threading.Event(), threading.Event()
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def long(tx: Installation) -> bool:
+        begun.set()
+        finish.wait(10)
+        added = tx.accounts.add(AccountId("long"), at)
+        if fails:
+            raise LookupError
+        return added
+
+    first = asyncio.create_task(sqlite_store.write_installation(long))
+    await asyncio.to_thread(begun.wait, 10)
+    second = asyncio.create_task(sqlite_store.write_installation(lambda tx: tx.accounts.add(AccountId("short"), at)))
+    await asyncio.sleep(0)
+    finish.set()
+    found = await asyncio.gather(first, second, return_exceptions=True)
+    assert [isinstance(one, LookupError) for one in found] == [fails, False]
+    stored = await sqlite_store.read_installation(lambda tx: tx.accounts.all())
+    assert [account.account_id for account in stored] == (["short"] if fails else ["long", "short"])
+    assert (sqlite_store.load().transactions, sqlite_store.load().commits) == (2, 2 if fails else 1)
+
+
 async def test_the_log_shrinks_after_its_readers_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a reader needs the log it grows past its limit, and writers do not wait for the reader; a check after that
     cuts it, and the size is what the store says of itself."""
