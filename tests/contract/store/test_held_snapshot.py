@@ -12,7 +12,7 @@ from sqlalchemy import ClauseElement, select
 
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.ports import Installation
-from riskrelay.storage.delivery import claiming, events, lanes
+from riskrelay.storage.delivery import claiming, events, lanes, receiver_streams
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane
 from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.tables import lanes as lane_rows
@@ -77,7 +77,7 @@ async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
 
 
 async def test_the_newest_of_many_versions_is_found_at_once(database: Database) -> None:
-    """Whatever a change takes: its number, a claim, a read, a settlement or a release (both by lane and epoch). Also
+    """Whatever a change or a poll takes: a number, a claim, a read, a settlement, a release (by lane and epoch). Also
     when PostgreSQL has last planned when the table was all but empty. Asking for the lane alone reads all of them."""
     await database.connection.execute("VACUUM ANALYZE lanes")
     async with database.held_snapshot():
@@ -90,6 +90,7 @@ async def test_the_newest_of_many_versions_is_found_at_once(database: Database) 
             "own": await database.pages(claiming._OWN_LOCKED, lease_us=0),
             "read": await database.pages(lanes._OWNED, mine=epoch),
             "release": await database.pages(lanes._RELEASE, mine=epoch),
+            "poll": await database.pages(select(receiver_streams.WAITS_IN[0])),
         }
         assert max(touched.values()) <= FEW, touched
         assert await database.pages(select(lane_rows.c.cursor).where(of_lane(lane_rows))) >= MANY

@@ -18,11 +18,11 @@ from riskrelay.storage.tables import lanes
 
 def of_lane(table: FromClause) -> ColumnElement[bool]:
     """Build the condition of the rows of *table* of one lane, with the parameters of `lane_parameters`."""
-    return (
-        (table.c.account_id == bindparam("account"))
-        & (table.c.stream_id == bindparam("stream"))
-        & (table.c.lane == bindparam("lane_number"))
-    )
+    return _of_stream(table) & (table.c.lane == bindparam("lane_number"))
+
+
+def _of_stream(table: FromClause) -> ColumnElement[bool]:
+    return (table.c.account_id == bindparam("account")) & (table.c.stream_id == bindparam("stream"))
 
 
 def lane_parameters(key: LaneKey) -> dict[str, object]:
@@ -62,3 +62,10 @@ def this_lane(table: FromClause = lanes) -> ColumnElement[bool]:
         table: `lanes` or an alias of it.
     """
     return of_lane(table) & _where_versions_stay(table.c.version >= _NEWEST)
+
+
+def lane_of_stream(lane: int) -> ColumnElement[bool]:
+    """Build the condition of `this_lane` for a lane of that number, with the other parameters of `of_lane`."""
+    newest = select(func.max(_versions.c.version)).where(_of_stream(_versions), _versions.c.lane == lane)
+    is_newest = _where_versions_stay(lanes.c.version >= newest.scalar_subquery())
+    return _of_stream(lanes) & (lanes.c.lane == lane) & is_newest

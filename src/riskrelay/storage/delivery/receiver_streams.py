@@ -8,14 +8,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, delete, exists, func, select, update
 
 from riskrelay.core.integrations import AccountId, IntegrationId
-from riskrelay.core.ssf.streams import Stream, StreamId
+from riskrelay.core.ssf.streams import CONTROL_LANE, Stream, StreamId
 from riskrelay.core.ssf.subject_filters import SubjectStatement
 from riskrelay.core.ssf.subjects import subject_key
+from riskrelay.storage.delivery.newest import lane_of_stream
 from riskrelay.storage.delivery.stream_rows import IS_POLLED, configuration_columns, select_streams, stream_from
 from riskrelay.storage.delivery.streams import ANYTHING_WAITS
 from riskrelay.storage.prepared import Prepared
 from riskrelay.storage.statements import Insert, PerEngine
-from riskrelay.storage.tables import integrations, lanes, streams, subject_statements
+from riskrelay.storage.tables import integrations, streams, subject_statements
 from riskrelay.storage.times import database_now, micros
 
 _PRECISION = timedelta(minutes=1)  # chosen: the timeout is a month, and some receivers poll many times a second
@@ -42,6 +43,7 @@ _OF_RECEIVER = (
     streams.c.deleted_at.is_(None),
     integrations.c.deleted_at.is_(None),
 )
+WAITS_IN = {lane: exists().where(lane_of_stream(lane), ANYTHING_WAITS) for lane in (CONTROL_LANE, 0)}
 _GET = Prepared(select_streams().where(*_OF_RECEIVER))
 _GET_LOCKED = Prepared(select_streams().where(*_OF_RECEIVER).with_for_update(of=streams))
 _CAUGHT_UP = Prepared(
@@ -51,9 +53,9 @@ _CAUGHT_UP = Prepared(
         *_OF_RECEIVER,
         IS_POLLED,
         ~_is_due(),
-        ~exists().where(
-            lanes.c.account_id == streams.c.account_id, lanes.c.stream_id == streams.c.stream_id, ANYTHING_WAITS
-        ),
+        # Streams have one lane besides their control lane. One with more would be read.
+        streams.c.lanes == 1,
+        *(~waits for waits in WAITS_IN.values()),
     )
 )
 """Most polls find nothing. One statement answers them; all others read what they return."""
