@@ -42,11 +42,13 @@ async def sources(place: Place, events: int) -> list[Measured]:
             batches = [first.batch(f"f{at + n}@bench.example" for n in range(BATCH)) for at in starts]
             await load.closed_loop(iter([_request(first, path, secret, ["warm"])]), 1)
             alone = await _probe(beside, other, (f"alone-{number}" for number in range(_PROBES)))
+            # Both loads give way to the same probes.
+            is_over, probing = _probing(beside, other, "findings")
             findings = len(batches) * BATCH / await load.closed_loop(iter(batches), _SENDERS)
+            is_over.set()
+            await probing
             half = len(packed) // 2 or 1
-            is_over = asyncio.Event()
-            names = takewhile(lambda _: not is_over.is_set(), (f"beside-{number}" for number in count()))
-            probing = asyncio.create_task(_probe(beside, other, names))
+            is_over, probing = _probing(beside, other, "events")
             began = time.perf_counter()
             await load.closed_loop(iter(packed[:half]), _SENDERS)
             memory = installation.memory_mb()
@@ -99,6 +101,13 @@ def _request(target: Target, path: str, secret: str, names: list[str]) -> bytes:
         f"Content-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def _probing(load: Load, target: Target, name: str) -> tuple[asyncio.Event, asyncio.Task[dict[str, float]]]:
+    """Start to probe. Return the event that ends it, and the result."""
+    is_over = asyncio.Event()
+    names = takewhile(lambda _: not is_over.is_set(), (f"{name}-{number}" for number in count()))
+    return is_over, asyncio.create_task(_probe(load, target, names))
 
 
 async def _probe(load: Load, target: Target, names: Iterable[str]) -> dict[str, float]:
