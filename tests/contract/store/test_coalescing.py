@@ -1,10 +1,14 @@
 """Coalescing on both engines: what is superseded, what is sent, and what stays counted."""
 
+import re
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from riskrelay.actions.deliveries import retry_delivery
 from riskrelay.actions.integrations import limit_integration
@@ -18,6 +22,9 @@ from riskrelay.core.integrations import DeliveryLimits
 from riskrelay.engine.deliver import push_batch
 from riskrelay.engine.pushing import SigningAhead
 from riskrelay.ports import Store
+from riskrelay.storage.delivery.ledgers import count_ledgers
+from riskrelay.storage.engines.schema import upgrade
+from riskrelay.storage.engines.sqlite import sqlite_engine
 from support.database_time import pass_time
 from support.delivering import ACCEPTED, FAILED, World, world_of
 from support.services import HandClock
@@ -153,6 +160,25 @@ async def test_superseded_deliveries_stay_counted_when_they_are_purged(world: Wo
     assert await purge_events(world.services, DAY) == 4
     assert await superseded(world) == []
     assert replace(await world.ledger(), oldest_pending=None) == replace(before, oldest_pending=None)
+
+
+def test_the_ledger_is_counted_without_the_rows_of_superseded_events(tmp_path: Path) -> None:
+    """They can be a million. The indexes of the other states have what is counted."""
+    engine = sqlite_engine(tmp_path / "database")
+    with engine.begin() as connection:
+        upgrade(connection)
+        asked: list[tuple[str, Any]] = []
+        event.listen(connection, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
+        count_ledgers(connection)
+        plans = [
+            step.detail
+            for query, values in tuple(asked)
+            for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)
+            if "held_events" in step.detail
+        ]
+    assert all(re.search("held_events_(pending|dead|closed)_index", step) for step in plans), plans
+    assert len(plans) == 4
+    engine.dispose()
 
 
 async def test_admission_is_stored_before_the_push(world: World) -> None:

@@ -258,3 +258,34 @@ async def test_users_of_an_older_schema_get_the_times_of_their_behaviors_on_post
     async with engine.begin() as connection:
         await connection.run_sync(check_behaviors_get_times)
     await engine.dispose()
+
+
+def check_superseded_are_counted(connection: Connection) -> None:
+    """From the schema in which a lane only counted those whose rows had been purged."""
+    upgrade(connection, "0051")
+    for statement in LANE_OF_OLD:
+        connection.exec_driver_sql(statement)
+    connection.exec_driver_sql("UPDATE lanes SET purged_superseded = 3")
+    for seq, state in ((5, "superseded"), (6, "superseded"), (7, "expired")):
+        connection.exec_driver_sql(
+            "INSERT INTO held_events (account_id, stream_id, lane, seq, state, attempts, due_at, reason) "
+            f"VALUES ('a', 's', 0, {seq}, '{state}', 0, 0, 'waiting')"
+        )
+    upgrade(connection)
+    assert connection.exec_driver_sql("SELECT superseded FROM lanes").scalar_one() == 5
+
+
+def test_superseded_events_of_an_older_schema_are_counted_on_sqlite(tmp_path: Path) -> None:
+    """Those with rows, besides those that were counted."""
+    engine = sqlite_engine(tmp_path / "superseded.db")
+    with engine.begin() as connection:
+        check_superseded_are_counted(connection)
+    engine.dispose()
+
+
+async def test_superseded_events_of_an_older_schema_are_counted_on_postgres(postgres: PostgresServer) -> None:
+    """The same on PostgreSQL."""
+    engine = postgres_engine(await postgres.new_database())
+    async with engine.begin() as connection:
+        await connection.run_sync(check_superseded_are_counted)
+    await engine.dispose()

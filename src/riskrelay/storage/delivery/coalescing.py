@@ -82,6 +82,7 @@ _ADMIT = Prepared(
     _EXTEND.values(
         admitted=bindparam("new_admitted", type_=BigInteger),
         cursor=bindparam("new_cursor", type_=BigInteger),
+        superseded=lanes.c.superseded + bindparam("supersedes", type_=BigInteger),
         due_at=case(
             (
                 (lanes.c.last_seq > bindparam("new_cursor", type_=BigInteger))
@@ -134,6 +135,7 @@ class CoalescingRows:
             new_admitted=admission.admitted,
             new_cursor=admission.cursor,
             keeps=len(admission.kept),
+            supersedes=len(admission.superseded),
         )
         key = (lease.key.account_id, lease.key.stream_id, lease.key.lane)
         superseded = (DeliveryState.SUPERSEDED.value, 0, 0, SUPERSEDED_BY_LATER)

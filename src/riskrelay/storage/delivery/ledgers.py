@@ -24,13 +24,14 @@ from sqlalchemy import (
 from riskrelay.core.delivery.attempts import DeliveryState, Ledger
 from riskrelay.core.integrations import AccountId
 from riskrelay.storage.delivery.deliveries import EVENT_KEY
-from riskrelay.storage.tables import IS_PENDING, events, held_events, lanes
+from riskrelay.storage.tables import IS_CLOSED, IS_DEAD, IS_PENDING, events, held_events, lanes
 from riskrelay.storage.times import database_now, later_of
 
 _Wanted = Callable[[Table], ColumnElement[bool]]
 """Makes the condition for the rows of a table that belong to the streams that are counted."""
 
-_HELD_STATES = tuple(state for state in DeliveryState if state is not DeliveryState.DELIVERED)
+# Delivered events have no rows, and superseded ones are counted in their lanes.
+_HELD_STATES = tuple(set(DeliveryState) - {DeliveryState.DELIVERED, DeliveryState.SUPERSEDED})
 
 
 def count_ledgers(
@@ -58,7 +59,7 @@ def count_ledgers(
             func.sum(lanes.c.purged_expired).label("purged_expired"),
             func.sum(lanes.c.purged_cancelled).label("purged_cancelled"),
             func.sum(lanes.c.purged_erased).label("purged_erased"),
-            func.sum(lanes.c.purged_superseded).label("purged_superseded"),
+            func.sum(lanes.c.superseded).label("superseded"),
             # A subquery, not a second statement: lanes and held events are counted in the same snapshot. One row per
             # stream.
             *(func.coalesce(func.max(held.c[state.value]), 0).label(state.value) for state in _HELD_STATES),
@@ -80,17 +81,24 @@ def _ledger(row: Row[*tuple[Any, ...]], oldest: dict[str, timedelta]) -> Ledger:
         expired=int(row.purged_expired) + int(row.expired),
         cancelled=int(row.purged_cancelled) + int(row.cancelled),
         erased=int(row.purged_erased) + int(row.erased),
-        superseded=int(row.purged_superseded) + int(row.superseded),
+        superseded=int(row.superseded),
         oldest_pending=oldest.get(row.stream_id),
     )
 
 
 def _held(wanted: _Wanted) -> Subquery:
-    """Return the number of held events of each stream in each state."""
-    counts = (func.count().filter(held_events.c.state == state.value).label(state.value) for state in _HELD_STATES)
-    query = select(held_events.c.stream_id, *counts).where(wanted(held_events))
-    # By the beginning of the key, so that SQLite needs no sorting: half of the time for a million superseded events.
-    return query.group_by(held_events.c.account_id, held_events.c.stream_id).subquery()
+    """Return the number of held events of each stream in each state, without reading the rows of superseded ones."""
+    of_stream = (held_events.c.account_id, held_events.c.stream_id, held_events.c.state)
+    parts = [
+        # Each has an index. In the order of its columns, so that SQLite needs no sorting.
+        select(held_events.c.stream_id, held_events.c.state, func.count().label("rows"))
+        .where(is_one, wanted(held_events))
+        .group_by(*of_stream)
+        for is_one in (IS_PENDING, IS_DEAD, IS_CLOSED)
+    ]
+    part = union_all(*parts).subquery()
+    counts = (func.sum(part.c.rows).filter(part.c.state == state.value).label(state.value) for state in _HELD_STATES)
+    return select(part.c.stream_id, *counts).group_by(part.c.stream_id).subquery()
 
 
 def _oldest_pending(connection: Connection, wanted: _Wanted) -> dict[str, timedelta]:

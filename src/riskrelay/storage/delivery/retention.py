@@ -40,12 +40,12 @@ _IN_LANE = and_(*(events.c[name] == lanes.c[name] for name in EVENT_KEY[:3]))
 _IS_EVENT = and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))
 _QUEUED_AT: ColumnElement[int] = type_coerce(events.c.queued_at, BigInteger)
 _IS_FREE = lanes.c.lease_until <= database_now()
+# Superseded events are counted in their lanes already.
 _PURGED = {
-    DeliveryState.DEAD.value: lanes.c.purged_dead,
-    DeliveryState.EXPIRED.value: lanes.c.purged_expired,
-    DeliveryState.CANCELLED.value: lanes.c.purged_cancelled,
-    DeliveryState.ERASED.value: lanes.c.purged_erased,
-    DeliveryState.SUPERSEDED.value: lanes.c.purged_superseded,
+    DeliveryState.DEAD.value: "purged_dead",
+    DeliveryState.EXPIRED.value: "purged_expired",
+    DeliveryState.CANCELLED.value: "purged_cancelled",
+    DeliveryState.ERASED.value: "purged_erased",
 }
 # A lane without undelivered events must not stay due, or a worker would claim it every second and find no work.
 _IS_LEFT = select(held_events.c.seq).where(of_lane(held_events), IS_PENDING).exists()
@@ -123,7 +123,7 @@ class RetentionRows:
         for table in (attempts, held_events, events):
             self._connection.execute(delete(table).where(of_lane(table), table.c.seq.in_(seqs)), parameters)
         counts = Counter(row.state for row in found if row.state is not None)
-        totals = {_PURGED[state].name: _PURGED[state] + count for state, count in counts.items()}
+        totals = {name: lanes.c[name] + counts[state] for state, name in _PURGED.items() if counts[state]}
         if totals:
             self._connection.execute(update(lanes).where(this_lane()).values(totals), parameters)
         return len(seqs)

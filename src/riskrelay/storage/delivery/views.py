@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, literal_column, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, tuple_
 
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.delivery.lanes import LaneKey
@@ -30,7 +30,7 @@ from riskrelay.storage.delivery.newest import lane_parameters, of_lane
 from riskrelay.storage.delivery.past_attempts import past_attempts
 from riskrelay.storage.delivery.scans import IS_HELD, NEWEST, Lane, count, newest, older, scan
 from riskrelay.storage.delivery.stream_rows import select_streams, stream_from
-from riskrelay.storage.tables import events, held_events, integrations, lanes, streams
+from riskrelay.storage.tables import IS_DEAD, events, held_events, integrations, lanes, streams
 from riskrelay.storage.times import moment
 
 _LANES = 64  # guessed: an integration has one or a few
@@ -47,13 +47,12 @@ _TRIED = (lanes.c.failures, lanes.c.rejecting, lanes.c.last_reason, lanes.c.atte
 _EXISTING = streams.c.deleted_at.is_(None) & integrations.c.deleted_at.is_(None)
 
 # A literal, not a parameter: both engines use the partial index only for a literal.
-_IS_DEAD = held_events.c.state == literal_column("'dead'")
 _BY_REASON = tuple_(held_events.c.stream_id, held_events.c.reason)
 _NEXT_REASON = (
     select(held_events.c.stream_id, held_events.c.reason)
     .where(
         held_events.c.account_id == bindparam("account"),
-        _IS_DEAD,
+        IS_DEAD,
         tuple_(bindparam("stream"), bindparam("reason")) < _BY_REASON,
     )
     .order_by(held_events.c.stream_id, held_events.c.reason)
@@ -61,7 +60,7 @@ _NEXT_REASON = (
 )
 _OF_REASON = (
     (held_events.c.account_id == bindparam("account"))
-    & _IS_DEAD
+    & IS_DEAD
     & (held_events.c.stream_id == bindparam("stream"))
     & (held_events.c.reason == bindparam("reason"))
 )

@@ -141,11 +141,9 @@ _COUNT_AND_DELETE = (
     "counted AS (SELECT account_id, stream_id, lane, count(*) FILTER (WHERE state = 'dead') AS dead, "
     "count(*) FILTER (WHERE state = 'expired') AS expired, "
     "count(*) FILTER (WHERE state = 'cancelled') AS cancelled, "
-    "count(*) FILTER (WHERE state = 'erased') AS erased, "
-    "count(*) FILTER (WHERE state = 'superseded') AS superseded FROM gone GROUP BY account_id, stream_id, lane) "
+    "count(*) FILTER (WHERE state = 'erased') AS erased FROM gone GROUP BY account_id, stream_id, lane) "
     "UPDATE lanes l SET purged_dead = purged_dead + e.dead, purged_expired = purged_expired + e.expired, "
-    "purged_cancelled = purged_cancelled + e.cancelled, purged_erased = purged_erased + e.erased, "
-    "purged_superseded = purged_superseded + e.superseded "
+    "purged_cancelled = purged_cancelled + e.cancelled, purged_erased = purged_erased + e.erased "
     f"FROM counted e WHERE {_IN_LANE}"
 )
 

@@ -20,6 +20,8 @@ from riskrelay.storage.tables.bulk_resets import bulk_reset_users, bulk_resets
 from riskrelay.storage.tables.console import console_sessions, finding_counts, level_counts, stocks
 from riskrelay.storage.tables.delivery import (
     HAS_SHORT_SUBJECT,
+    IS_CLOSED,
+    IS_DEAD,
     IS_OF_OTHER_SUBJECT,
     IS_PENDING,
     attempts,
@@ -57,6 +59,8 @@ from riskrelay.storage.tables.sources import source_counts, source_credentials, 
 __all__ = [
     "HAS_SHORT_SUBJECT",
     "INSTALLATION",
+    "IS_CLOSED",
+    "IS_DEAD",
     "IS_OF_OTHER_SUBJECT",
     "IS_PENDING",
     "access_tokens",
