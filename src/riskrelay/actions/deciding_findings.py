@@ -1,8 +1,9 @@
 """Decide the results of findings: the rows to store and the level changes of users, in a transaction that reads."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_rules
 from datetime import datetime
 
 import msgspec
@@ -28,6 +29,7 @@ class Batch:
     Attributes:
         distinct: the id of each finding by place; of repeated ids only the first.
         known_users: the number of users of the account.
+        quiet: returns the behaviors of which a user's only finding makes no rule hold.
     """
 
     findings: Sequence[Finding]
@@ -35,6 +37,7 @@ class Batch:
     now: datetime
     known_users: int
     ids: Ids
+    quiet: Callable[[LevelRules], frozenset[BehaviorId]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +80,7 @@ def decide(tx: Transaction, batch: Batch, distinct: Mapping[int, str], *, is_par
     }
     users = {place: finding.user for place, finding in enabled.items()}
     found = find_users(tx, users, batch.ids.ordered_uuid)
-    rules = tx.levels.with_groups(rules, found.standings)
+    rules = replace_rules(tx.levels.with_groups(rules, found.standings), quiet=batch.quiet(rules))
     given = {place: FindingId(distinct[place]) for place, f in enabled.items() if f.finding_id is not None}
     stored = tx.findings.digests(given.values())
     repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in stored}

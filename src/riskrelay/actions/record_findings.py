@@ -207,6 +207,7 @@ def _batch(services: Services, account_id: AccountId, findings: Sequence[Finding
         now=services.clock.now(),
         known_users=services.user_counts.get(account_id),
         ids=services.ids,
+        quiet=partial(services.quiet.of, account_id),
     )
 
 

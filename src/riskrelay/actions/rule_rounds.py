@@ -180,6 +180,8 @@ class RuleRounds:
         looking, sights = await compute_for(len(seen.users), partial(_sights, seen))
         groups = [group.expressions for group in looking.groups]
         evaluated = await evaluator.evaluate(groups, looking.inputs, account_id) if looking.inputs else _NOTHING
+        if evaluated.is_available and not evaluated.stopped:
+            self._services.quiet.learn(account_id, seen.rules, looking.quiet(sights, evaluated.verdicts))
         return await compute_for(len(seen.users), partial(_plan, seen, looking, sights, evaluated=evaluated))
 
     async def _write(self, account_id: AccountId, plan: _Plan) -> _Left:

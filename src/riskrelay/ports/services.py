@@ -15,6 +15,7 @@ from riskrelay.core.quotas import Quotas
 from riskrelay.core.rate_limits import Allowance
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.places import Place
+from riskrelay.core.risk.quiet_findings import QuietFindings
 from riskrelay.core.sources.signals import Name
 from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.core.ssf.streams import StreamId
@@ -314,6 +315,7 @@ class Services:
     quotas: Quotas = field(default_factory=Quotas)
     geolocator: Geolocator = field(default_factory=NoGeolocation)
     rule_evaluator: RuleEvaluator = field(default_factory=NoRuleEvaluator)
+    quiet: QuietFindings = field(default_factory=QuietFindings)
 
     def audit_entry(
         self,

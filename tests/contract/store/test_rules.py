@@ -405,3 +405,43 @@ async def test_rules_are_checked_bounded_and_audited(services: Services) -> None
         await delete_rule(services, ACCOUNT, COMMAND_LINE, rule.rule_id)
     entries = await services.store.read(ACCOUNT, lambda tx: tx.audit.page(Kind.RULE, None, 10))
     assert [entry.verb for entry in entries] == ["deleted", "created"]
+
+
+async def test_a_first_finding_that_gives_nothing_is_evaluated_for_one_user_only(services: Services) -> None:
+    """Later users with it are not due, until they have another one, or the rules or the durations change."""
+
+    async def is_due(email: str) -> bool:
+        await record(services, of(services, email, LOWS[0]))
+        return (await standing(services, email)).next_change_at is not None
+
+    rule = await add(services)
+    assert await is_due(KAI)
+    await decide(services)
+    assert not await is_due(LOU)
+    assert (await standing(services, LOU)).level is RiskLevel.LOW
+    await record(services, of(services, LOU, LOWS[1]))
+    await decide(services)
+    assert (await standing(services, LOU)).level is RiskLevel.MEDIUM
+    alone = replace(BOTH, when="$count(findings) = 1")
+    await change_rule(services, ACCOUNT, COMMAND_LINE, rule.rule_id, alone)
+    assert await is_due("pat@example.com")
+    await decide(services)
+    assert await is_due("sam@example.com")
+    await decide(services)
+    assert (await standing(services, "sam@example.com")).level is RiskLevel.MEDIUM
+    await change_rule(services, ACCOUNT, COMMAND_LINE, rule.rule_id, BOTH)
+    await decide(services)
+    await set_level_times(services, ACCOUNT, COMMAND_LINE, LevelTimes(durations=DLP_FOR_A_DAY))
+    assert await is_due("ulf@example.com")
+
+
+async def test_a_rule_that_fails_is_evaluated_for_every_first_finding(services: Services) -> None:
+    """So that its failures are counted."""
+    await add(services, replace(BOTH, when="findings[0].level + 1 > 2"))
+    counts: list[int] = []
+    for place in range(3):
+        await record(services, of(services, f"user{place}@example.com", LOWS[0]))
+        await decide(services)
+        ((_, failures),) = await services.store.read(ACCOUNT, all_rules)
+        counts.append(failures.count)
+    assert counts == [counts[0], counts[0] + 1, counts[0] + 2]

@@ -147,7 +147,11 @@ def with_findings(
     level = _level(changed, rules)
     if rules.as_of is not None:
         level = _higher(level, standing.level)
-    return _at_level(changed, level, rules, at, next_look=look_soon(standing.next_change_at, found, rules))
+    # The caller has counted the findings already. If the only one is quiet, the rules need not see it.
+    is_only = standing.event_count == 1 and not standing.holding
+    is_quiet = is_only and bool(found) and rules.quiet.issuperset(found)
+    next_look = None if is_quiet else look_soon(standing.next_change_at, found, rules)
+    return _at_level(changed, level, rules, at, next_look=next_look)
 
 
 def decided_again(standing: Standing, rules: LevelRules, at: datetime, looked: Looked | None = None) -> Standing:

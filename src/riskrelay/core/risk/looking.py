@@ -1,7 +1,7 @@
 """Let the rules of an account see some users: which inputs have to be evaluated, and what the results mean."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -111,6 +111,25 @@ class Looking:
             if rule is not None and rule_id in held and any(sight.now - one.at < rule.within for one in sight.findings):
                 holding[rule_id] = held[rule_id]
         return Looked(holding=holding, next_look=next_look(sight.findings, holding, self._rules, sight.now))
+
+    def quiet(self, sights: Iterable[Sight], verdicts: Sequence[Sequence[Verdict]]) -> set[BehaviorId]:
+        """Return the behaviors of which a user's only finding made no rule hold, and never will.
+
+        Args:
+            sights: of some users.
+            verdicts: of each input. All rules were evaluated.
+
+        Returns: nothing if findings expire, if exceptions change their levels, or if rules name more than their levels.
+        """
+        if self._plain is None or any(group.members for group in self.groups):
+            return set()
+        return {
+            sight.findings[0].behavior
+            for sight in sights
+            if len(sight.findings) == 1
+            and len(sight.asked) == len(self.groups)
+            and not any(verdicts[place] for _, place, _ in sight.asked)
+        }
 
     def used(
         self, sight: Sight, verdicts: Sequence[Sequence[Verdict]]

@@ -77,6 +77,7 @@ class LevelRules:
         groups: the keys of the groups of the users whose levels are decided, by `email_key`. None: they were not read.
         covering: the exceptions that cover the user whose level is decided; None: none does.
         policies: the account's rules that combine findings. With any, *as_of* is known.
+        quiet: the behaviors of which a user's only finding is known to make no rule hold.
     """
 
     behaviors: Mapping[BehaviorId, BehaviorSetting]
@@ -86,6 +87,7 @@ class LevelRules:
     groups: Mapping[str, frozenset[str]] | None = None
     covering: UserExceptions | None = None
     policies: PolicyRules = NO_RULES
+    quiet: frozenset[BehaviorId] = field(default=frozenset(), compare=False)
 
     def for_user(self, key: str) -> "LevelRules":
         """Return the rules for one user.
