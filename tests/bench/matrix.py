@@ -7,6 +7,7 @@ from bench.backlog import backlog
 from bench.crowd import crowd
 from bench.large_requests import large_requests
 from bench.replays import replays
+from bench.rule_costs import rule_costs
 from riskrelay.bench.scenarios import Measured, Place, ingest, latency, sustained
 from riskrelay.bench.sources import sources
 
@@ -41,6 +42,7 @@ def runs(scale: float) -> list[Run]:
     found = [
         Run("ingest", engine, 0, lambda place: ingest(place, in_batches(50_000), size(4_000, 64))) for engine in ENGINES
     ]
+    found += [Run("rules", engine, 0, lambda place: rule_costs(place, in_batches(40_000))) for engine in ENGINES]
     found += [Run("sources", engine, 0, lambda place: sources(place, in_batches(50_000))) for engine in ENGINES]
     found += [
         Run("large", engine, 0, lambda place: large_requests(place, size(10_000, 300), max(0.5, 8 * scale)))
@@ -77,7 +79,7 @@ def runs(scale: float) -> list[Run]:
 
 
 ENGINES = ("sqlite", "postgresql")
-SCENARIOS = ("ingest", "sources", "large", "latency", "sustained", "replays", "crowd", "backlog")
+SCENARIOS = ("ingest", "rules", "sources", "large", "latency", "sustained", "replays", "crowd", "backlog")
 
 
 def _latency(rate: int, seconds: float) -> Work:

@@ -37,6 +37,8 @@ _LIMITS = {
 }
 _SECTIONS = {
     "ingest": "Accepting findings: each is about a new user and changes a level; one integration, no delivery",
+    "rules": "Findings in batches, each about a new user, without and with ten rules of three different times; the CPU "
+    "includes their evaluation",
     "sources": "Events of a source, in batches of 1,000 with gzip, each a finding about a new user; beside it findings "
     "in batches of the same run, and single findings of another account",
     "large": "Single findings of an account, with and without requests of 10,000 items (at scale 1) of another account "
@@ -53,6 +55,7 @@ _SECTIONS = {
 }
 _PLOTTED = {
     "ingest": ("findings_per_s",),
+    "rules": ("service_cpu_us",),
     "sources": ("source_events_per_s", "findings_per_s"),
     "large": ("alone_p99_ms", "beside_p99_ms"),
     "latency": ("p50_ms", "p99_ms", "p99_9_ms"),

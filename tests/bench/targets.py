@@ -112,6 +112,13 @@ for _engine, _name in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL")):
             "×",
         ),
         Target(
+            f"CPU per finding within 30 % with ten rules, {_name}",
+            _ratio("rules", ("without", "with ten"), _engine, "service_cpu_us"),
+            1.3,
+            "×",
+            False,
+        ),
+        Target(
             f"healthy receivers' p99 within 10 % while 5 % are dead and 5 % slow, {_name}",
             _ratio("crowd", ("all healthy", "5 %"), _engine, "p99_ms"),
             1.1,

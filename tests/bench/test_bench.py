@@ -40,7 +40,7 @@ def whole() -> dict[str, Any]:
 
 
 def test_the_matrix_has_every_scenario_on_both_engines() -> None:
-    """Eight scenarios, SQLite and PostgreSQL, and several workers where they can share the work."""
+    """Nine scenarios, SQLite and PostgreSQL, and several workers where they can share the work."""
     assert {(run.scenario, run.engine) for run in runs(1)} == {
         (scenario, engine) for scenario in SCENARIOS for engine in ("sqlite", "postgresql")
     }
