@@ -1,106 +1,94 @@
 """Compare two sets of rules on the stored findings of users, for trials."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any
 
-from msgspec import Struct, field
+import msgspec
 
 from riskrelay.actions.computing import compute
-from riskrelay.actions.trial_rules import Moments, PastRules, RulesInPast
-from riskrelay.core.email_addresses import user_key
+from riskrelay.actions.giving_way import in_steps
+from riskrelay.actions.trial_results import Example, Trial, keep
+from riskrelay.actions.trial_rules import NOTHING_GIVEN, PastRules, RulesInPast
+from riskrelay.core.email_addresses import email_key
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.risk.assessment import decided_again
+from riskrelay.core.risk.assessment import CLOCKS_APART
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.exceptions import UserExceptions
-from riskrelay.core.risk.findings import UserId
-from riskrelay.core.risk.policy_rules import Looked
-from riskrelay.core.risk.rule_inputs import plain_levels
+from riskrelay.core.risk.policy_rules import RuleId
 from riskrelay.core.risk.rules import LevelRules
-from riskrelay.core.risk.trials import NEVER, Ages, Level, Path, Run, path_of, read_findings
-from riskrelay.ports import PastUser, RuleEvaluator
+from riskrelay.core.risk.trials import NEVER, Ages, Level, Path, Paths, Run, Shape, level_at
+from riskrelay.ports import PastRun, PastUser, PastUsers, RuleEvaluator
 
-MAX_EXAMPLES = 20  # guessed: more than a person reads
-_AGES_REMEMBERED = 1_000  # guessed: users have a few exceptions in common
+_REMEMBERED = 1_000  # guessed: users have a few exceptions and behaviors in common
+_SHAPES_REMEMBERED = 10_000  # guessed: some megabytes; most users share a few hundred
 _EPOCH_MICROSECONDS = timedelta(microseconds=1)
-_NO_RULES = PastRules((), 0, frozenset())
+
+_read_times = msgspec.json.Decoder(dict[BehaviorId, int]).decode
+_read_holding = msgspec.json.Decoder(dict[RuleId, int]).decode
 
 
-class Effect(Struct, kw_only=True):
-    """Numbers under one set of rules.
-
-    Attributes:
-        users: the number of users by the highest level that they had; 0 is none.
-        events: the number of level changes, by the new level.
-        revocations: how often rules would have revoked a user's sessions.
-    """
-
-    users: Counter[Level] = field(default_factory=Counter)
-    events: Counter[Level] = field(default_factory=Counter)
-    revocations: int = 0
-
-    def add(self, path: Path, revocations: int) -> None:
-        """Add one user."""
-        self.users[path.highest] += 1
-        for level, count in path.events.items():
-            self.events[level] += count
-        self.revocations += revocations
+_Found = tuple[PastUser, Sequence[PastRun]]
+"""A user with the stored findings."""
 
 
-class Example(Struct, frozen=True, kw_only=True):
-    """A user for whom something differs.
+class _Alike:
+    """Users for whom each set of rules would have done the same.
 
     Attributes:
-        before, after: the highest level under the stored and the proposed rules.
+        before, after: their path under the stored and the proposed rules.
+        revocations: how often rules would have revoked the sessions of each, under both.
     """
 
-    user_id: UserId
-    email: str
-    before: Level
-    after: Level
+    __slots__ = ("after", "before", "revocations", "users")
+
+    def __init__(self, before: Path, after: Path, revocations: tuple[int, int] = (0, 0)) -> None:
+        self.users = 0
+        self.before, self.after = before, after
+        self.revocations = revocations
+
+    @property
+    def differ(self) -> bool:
+        """Whether the rules would have done something else."""
+        return self.before != self.after or self.revocations[0] != self.revocations[1]
 
 
-class Trial(Struct, kw_only=True):
-    """The result of a trial.
+class _Pair:
+    """The paths under both sets of rules, of users with the same exceptions.
 
     Attributes:
-        before, after: the last days under the stored and under the proposed rules.
-        examples: users whose levels or events would have differed; MAX_EXAMPLES at most.
-        now_before, now_after: the number of users by their level now, and if the proposal was stored.
-        now_examples: users whose level would change now; MAX_EXAMPLES at most.
-        left_out: the names of rules that were left out: they are stopped, or name a member that a trial does not read.
+        differing: the behaviors whose findings count differently.
+        rising: the users whose levels only rise under both, by shape.
     """
 
-    findings: int = 0
-    differing: int = 0
-    before: Effect = field(default_factory=Effect)
-    after: Effect = field(default_factory=Effect)
-    examples: list[Example] = field(default_factory=list)
-    now_before: Counter[Level] = field(default_factory=Counter)
-    now_after: Counter[Level] = field(default_factory=Counter)
-    now_differing: int = 0
-    now_examples: list[Example] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    def __init__(self, before: Paths, after: Paths) -> None:
+        self.before, self.after = before, after
+        self.differing = after.ages.differing(before.ages)
+        self.rising: dict[Shape, _Alike] = {}
 
 
 class Comparing:
     """Compares two sets of rules, some users at a time."""
 
     def __init__(self, before: LevelRules, after: LevelRules, since: datetime, now: datetime) -> None:
-        self.trial = Trial()
+        self._trial = Trial()
+        self._since, self._until = _micros_of(since), _micros_of(now)
         self._stored, self._proposed = _Side(before, before), _Side(before, after)
         self._sides = (self._stored, self._proposed)
         self._has_rules = any(side.past for side in self._sides)
-        self._differing = self._proposed.differing(self._stored)
-        self._levels_now = _LevelsNow(after, now)
-        self._since, self._until, self._now = _micros_of(since), _micros_of(now), now
+        self._pairs: dict[tuple[Ages, Ages], _Pair] = {}
+        self._shapes = 0
+        self._levels_now = _LevelsNow(after, self._until)
+        self._now: Counter[tuple[Level, Level]] = Counter()
 
     async def add(
         self,
-        users: Sequence[PastUser],
+        page: PastUsers,
         groups: Mapping[str, frozenset[str]] | None,
         evaluator: RuleEvaluator,
         account_id: AccountId,
@@ -111,180 +99,227 @@ class Comparing:
         """
         for one in (*self._sides, self._levels_now):
             one.use_groups(groups)
-        if not self._has_rules:
-            await compute(partial(self._add_without_rules, users))
-            return
-        # Rules are evaluated in other processes, for many users at once: between two walks through the users.
-        seen: list[_Seen] = await compute(partial(self._see, users))
+        # Rules are evaluated in other processes, for many users at once. Most users need nothing new.
+        waiting = await compute(partial(self._add, [(user, page.runs.get(user.user_id, ())) for user in page.users]))
+        while waiting:
+            for side in self._sides:
+                await side.past.evaluate(evaluator, account_id)
+            waiting = await compute(partial(self._add, waiting))
         for side in self._sides:
-            await side.past.evaluate(evaluator, account_id)
-        await compute(partial(self._add_seen, seen))
+            side.past.forget()
+        if self._shapes > _SHAPES_REMEMBERED or len(self._pairs) > _REMEMBERED:
+            self._settle()
 
     def finished(self) -> Trial:
         """Return the result."""
-        self.trial.left_out = sorted(self._stored.past.left_out | self._proposed.past.left_out)
-        return self.trial
+        self._settle()
+        trial = self._trial
+        for (was, would_be), users in self._now.items():
+            trial.now_before[was] += users
+            trial.now_after[would_be] += users
+            trial.now_differing += users if was != would_be else 0
+        trial.left_out = sorted(self._stored.past.left_out | self._proposed.past.left_out)
+        return trial
 
-    def _add_without_rules(self, users: Iterable[PastUser]) -> None:
-        for user in users:
-            runs = _runs_of(user, self._until)
+    def _add(self, users: Iterable[_Found]) -> list[_Found]:
+        """Add users. Return those for whom rules have to be evaluated first."""
+        waiting: list[_Found] = []
+        for found in in_steps(users):
+            user, stored = found
+            runs = _runs_of(user, stored, self._until) if stored else ()
+            holding: Iterable[RuleId] | None = None
             if runs:
-                self._add_past(user, runs)
+                ages = self._stored.ages(user), self._proposed.ages(user)
+                given: tuple[PastRules | None, PastRules | None] = NOTHING_GIVEN, NOTHING_GIVEN
+                if self._has_rules:
+                    given = (
+                        self._stored.given(runs, ages[0], self._since, self._until),
+                        self._proposed.given(runs, ages[1], self._since, self._until),
+                    )
+                if given[0] is None or given[1] is None:
+                    waiting.append(found)
+                    continue
+                self._add_past(user, runs, self._pair(*ages), (given[0], given[1]))
+                if self._proposed.past and runs[-1].ends_at > self._until:
+                    holding = given[1].holding
             if user.triggered:
-                self._add_now(user, None)
+                self._add_now(user, () if holding is None and self._proposed.past else holding)
+        return waiting
 
-    def _see(self, users: Iterable[PastUser]) -> list["_Seen"]:
-        """Read the findings of users, and collect what rules see of them."""
-        seen: list[_Seen] = []
-        for user in users:
-            runs = _runs_of(user, self._until)
-            moments = [side.see(runs, user, self._until) for side in self._sides]
-            seen.append(_Seen(user, runs, moments))
-        return seen
+    def _add_past(self, user: PastUser, runs: Sequence[Run], pair: _Pair, given: tuple[PastRules, PastRules]) -> None:
+        """Add a user with findings.
 
-    def _add_seen(self, seen: Iterable["_Seen"]) -> None:
-        for one in seen:
-            given = [side.past.given(past, self._since) for side, past in zip(self._sides, one.moments, strict=True)]
-            if one.runs:
-                self._add_past(one.user, one.runs, *given)
-            if one.user.triggered:
-                is_current = bool(one.runs) and one.runs[-1].ends_at > self._until
-                holding = given[1].holding if is_current else ()
-                looked = Looked(holding=dict.fromkeys(holding, self._now), next_look=None)
-                self._add_now(one.user, looked if self._proposed.past else None)
-        for side in self._sides:
-            side.past.forget()
+        Args:
+            given: what rules would have given under both sets.
+        """
+        stored, proposed = given
+        for run in runs:
+            self._trial.findings += len(run.times)
+        run = runs[0]
+        is_alone = len(runs) == 1 and stored is proposed is NOTHING_GIVEN
+        if is_alone and pair.before.rises(run) and pair.after.rises(run):
+            shape = pair.before.shape(run)
+            alike = pair.rising.get(shape)
+            if alike is None:
+                alike = pair.rising[shape] = _Alike(pair.before.rising(shape), pair.after.rising(shape))
+                self._shapes += 1
+            alike.users += 1
+        else:
+            after = before = pair.before.of(runs, stored.given)
+            if proposed != stored or not all(pair.differing.isdisjoint(run.behaviors) for run in runs):
+                after = pair.after.of(runs, proposed.given)
+            alike = _Alike(before, after, (stored.revocations, proposed.revocations))
+            self._add_alike(alike, 1)
+        if alike.differ:
+            keep(self._trial.examples, _example(user, alike.before.highest, alike.after.highest))
 
-    def _add_past(
-        self, user: PastUser, runs: Sequence[Run], stored: PastRules = _NO_RULES, proposed: PastRules = _NO_RULES
-    ) -> None:
-        trial = self.trial
-        trial.findings += sum([len(run.findings) for run in runs])
-        ages = self._stored.ages(user), self._proposed.ages(user)
-        after = before = path_of(runs, ages[0], self._since, self._until, given=stored.given)
-        if not self._is_same(runs, *ages) or list(stored.given) != list(proposed.given):
-            after = path_of(runs, ages[1], self._since, self._until, given=proposed.given)
-        trial.before.add(before, stored.revocations)
-        trial.after.add(after, proposed.revocations)
-        if (before is not after and before != after) or stored.revocations != proposed.revocations:
-            trial.differing += 1
-            _keep(trial.examples, user, before.highest, after.highest)
+    def _add_alike(self, alike: _Alike, users: int) -> None:
+        self._trial.before.add(alike.before, alike.revocations[0], users)
+        self._trial.after.add(alike.after, alike.revocations[1], users)
+        if alike.differ:
+            self._trial.differing += users
 
-    def _is_same(self, runs: Iterable[Run], stored: Ages, proposed: Ages) -> bool:
-        """Return whether a user's findings count alike on both sides."""
-        if self._differing is not None and not self._differing:
-            return True
-        behaviors = {behavior for run in runs for _, behavior in run.findings}
-        if self._differing is not None:
-            return self._differing.isdisjoint(behaviors)
-        return proposed is stored or proposed.agrees(stored, behaviors)
+    def _settle(self) -> None:
+        """Add the users who were only counted."""
+        for pair in self._pairs.values():
+            for alike in pair.rising.values():
+                self._add_alike(alike, alike.users)
+        self._pairs.clear()
+        self._shapes = 0
 
-    def _add_now(self, user: PastUser, looked: Looked | None) -> None:
-        before, after = user.level or 0, self._levels_now.of(user, looked)
-        self.trial.now_before[before] += 1
-        self.trial.now_after[after] += 1
+    def _pair(self, stored: Ages, proposed: Ages) -> _Pair:
+        pair = self._pairs.get((stored, proposed))
+        if pair is None:
+            paths = Paths(stored, self._since, self._until), Paths(proposed, self._since, self._until)
+            pair = self._pairs[stored, proposed] = _Pair(*paths)
+        return pair
+
+    def _add_now(self, user: PastUser, holding: Iterable[RuleId] | None) -> None:
+        before, after = user.level, self._levels_now.of(user, holding)
+        self._now[before, after] += 1
         if before != after:
-            self.trial.now_differing += 1
-            _keep(self.trial.now_examples, user, before, after)
+            keep(self._trial.now_examples, _example(user, before, after))
 
 
-class _Seen(NamedTuple):
-    """A user as it was read.
+class _Rules:
+    """Rules, with what they mean for users with the same exceptions computed once."""
 
-    Attributes:
-        moments: what rules see, for each side.
-    """
-
-    user: PastUser
-    runs: Sequence[Run]
-    moments: Sequence[Sequence[Moments]]
-
-
-class _Side:
-    """One set of rules, with the ages computed once for users with the same exceptions."""
-
-    def __init__(self, stored: LevelRules, rules: LevelRules) -> None:
-        self.past = RulesInPast(rules)
-        self._rules = self.past.rules
-        # Findings of a behavior that the proposal disables would not have been recorded.
-        self._unrecorded = frozenset(
-            one for one, setting in rules.behaviors.items() if stored.behaviors[one].enabled and not setting.enabled
-        )
-        self._usual = Ages(rules, self._unrecorded)
-        self._ages: dict[UserExceptions, Ages] = {}
+    def __init__(self, rules: LevelRules, unrecorded: frozenset[BehaviorId]) -> None:
+        self.rules = rules
+        self._unrecorded = unrecorded
+        self._usual = Ages(rules, unrecorded)
+        self._covered: dict[UserExceptions, Ages] = {}
 
     def use_groups(self, groups: Mapping[str, frozenset[str]] | None) -> None:
         """Take the groups of the next users."""
-        self._rules = replace(self._rules, groups=groups)
+        if groups is not None:
+            self.rules = replace(self.rules, groups=groups)
 
     def ages(self, user: PastUser) -> Ages:
         """Return the ages for one user."""
-        covering = (rules := self._of_user(user)).covering
-        if covering is None:
+        exceptions = self.rules.exceptions
+        if not exceptions:
             return self._usual
-        if covering not in self._ages:
-            if len(self._ages) >= _AGES_REMEMBERED:
-                self._ages.clear()
-            self._ages[covering] = Ages(rules, self._unrecorded)
-        return self._ages[covering]
-
-    def differing(self, other: "_Side") -> frozenset[BehaviorId] | None:
-        """Return the behaviors whose findings count otherwise; None: that depends on the user."""
-        behaviors = self._rules.behaviors
-        if self._rules.exceptions or other._rules.exceptions or not self._usual.agrees(other._usual, ()):
-            return None
-        return frozenset(one for one in behaviors if not self._usual.agrees(other._usual, [one]))
-
-    def see(self, runs: Sequence[Run], user: PastUser, until: int) -> Sequence[Moments]:
-        """Collect what the rules see of one user."""
-        return self.past.see(runs, self._of_user(user), self._unrecorded, until) if self.past else ()
-
-    def _of_user(self, user: PastUser) -> LevelRules:
-        return self._rules.for_user(user_key(user.email)) if self._rules.exceptions else self._rules
+        key = email_key(user.email)
+        covering = exceptions.of_user(key, (self.rules.groups or {}).get(key, frozenset()))
+        if not covering:
+            return self._usual
+        if covering not in self._covered:
+            if len(self._covered) >= _REMEMBERED:
+                self._covered.clear()
+            self._covered[covering] = Ages(self.rules.for_user(key), self._unrecorded)
+        return self._covered[covering]
 
 
-class _LevelsNow:
+class _Side(_Rules):
+    """One set of rules, applied to the past."""
+
+    def __init__(self, stored: LevelRules, rules: LevelRules) -> None:
+        self.past = RulesInPast(rules)
+        # Findings of a behavior that the proposal disables would not have been recorded.
+        unrecorded = frozenset(
+            one for one, setting in rules.behaviors.items() if stored.behaviors[one].enabled and not setting.enabled
+        )
+        super().__init__(self.past.rules, unrecorded)
+
+    def given(self, runs: Sequence[Run], ages: Ages, since: int, until: int) -> PastRules | None:
+        """Return what the account's rules would have given a user; None: they have to be evaluated first."""
+        return self.past.given(runs, ages, since, until) if self.past else NOTHING_GIVEN
+
+
+class _LevelsNow(_Rules):
     """The levels that users would have now under the proposed rules."""
 
-    def __init__(self, rules: LevelRules, now: datetime) -> None:
-        self._rules = rules
-        self._now = now
-        self._plain = None if rules.policies.counting else plain_levels(rules)
+    def __init__(self, rules: LevelRules, now: int) -> None:
+        super().__init__(rules, frozenset())
+        self._at = now
+        self._lasting: dict[tuple[Ages, str], Level | None] = {}
 
-    def use_groups(self, groups: Mapping[str, frozenset[str]] | None) -> None:
-        """Take the groups of the next users."""
-        self._rules = replace(self._rules, groups=groups)
-
-    def of(self, user: PastUser, looked: Looked | None) -> Level:
-        """Return the level of one user.
+    def of(self, user: PastUser, holding: Iterable[RuleId] | None) -> Level:
+        """Return what `decided_again` decides, from integers.
 
         Args:
-            looked: what the account's rules say; None: there are none.
+            holding: the account's rules that hold; None: those that are stored.
         """
-        # Most users keep their level. To build the standing of each takes longer than all else.
-        if self._plain is not None and user.level == max([self._plain[one] for one in user.triggered], default=None):
-            return user.level or 0
-        return decided_again(user.standing(), self._rules, self._now, looked).level or 0
+        ages = self.ages(user)
+        level = self._of_behaviors(user, ages)
+        if holding is None:
+            holding = () if user.holding is None else _read_holding(user.holding)
+        if holding:
+            level = max(level, int(self.rules.policies.level_of(list(holding)) or 0))
+        return user.level if level < user.level and self._waits(user, ages) else level
+
+    def _of_behaviors(self, user: PastUser, ages: Ages) -> Level:
+        """Return the level from behaviors. If their findings do not expire, users with the same ones share it."""
+        key = (ages, user.triggered)
+        if key not in self._lasting:
+            if len(self._lasting) >= _REMEMBERED:
+                self._lasting.clear()
+            triggered = [BehaviorId(one) for one in user.triggered.split(",")]
+            lasts = ages.ending.isdisjoint(triggered)
+            self._lasting[key] = max(ages.own.get(one, 0) for one in triggered) if lasts else None
+        level = self._lasting[key]
+        if level is None:
+            times: Mapping[BehaviorId, int] = {} if user.triggered_at is None else _read_times(user.triggered_at)
+            triggered = [BehaviorId(one) for one in user.triggered.split(",")]
+            level = level_at(self._at, ages, {one: times.get(one, user.last_event_at) for one in triggered})
+        return level
+
+    def _waits(self, user: PastUser, ages: Ages) -> bool:
+        changed_at = user.changed_at
+        if changed_at is None or changed_at > self._at + CLOCKS_APART // _EPOCH_MICROSECONDS:
+            return False
+        return self._at < changed_at + ages.between
 
 
-def _runs_of(user: PastUser, until: int) -> list[Run]:
+def _runs_of(user: PastUser, stored: Sequence[PastRun], until: int) -> list[Run]:
     runs: list[Run] = []
     ends_at = NEVER
-    for resets, written in reversed(user.runs):
-        findings = read_findings(written)
-        if findings[-1][0] > until:
-            findings = [one for one in findings if one[0] <= until]
-        if resets < user.resets and ends_at == NEVER and user.last_reset_at is not None:
-            ends_at = _micros_of(user.last_reset_at)
-        if findings:
-            runs.append(Run(findings, ends_at))
-            ends_at = findings[0][0]  # an earlier reset was at this time or before; its own time is not stored
+    for one in sorted(stored, key=attrgetter("resets"), reverse=True) if len(stored) > 1 else stored:
+        run = _run_of(one, until)
+        if one.resets < user.resets and ends_at == NEVER and user.last_reset_at is not None:
+            ends_at = user.last_reset_at
+        if run.times:
+            runs.append(run if ends_at == NEVER else run._replace(ends_at=ends_at))
+            ends_at = run.times[0]  # an earlier reset was at this time or before; its own time is not stored
     return runs[::-1]
 
 
-def _keep(examples: list[Example], user: PastUser, before: Level, after: Level) -> None:
-    if len(examples) < MAX_EXAMPLES:
-        examples.append(Example(user_id=user.user_id, email=user.email, before=before, after=after))
+def _run_of(stored: PastRun, until: int) -> Run:
+    """Return the findings up to a time, in the order of time, then of the behavior."""
+    times: Sequence[int] = stored.times
+    behaviors: Sequence[Any] = stored.behaviors.split(",")
+    if sorted(set(times)) != times:  # the database usually returns them so
+        pairs = sorted(zip(times, behaviors, strict=True))
+        times, behaviors = [at for at, _ in pairs], [behavior for _, behavior in pairs]
+    if times[-1] > until:
+        kept = bisect_right(times, until)
+        times, behaviors = times[:kept], behaviors[:kept]
+    return Run(times, behaviors, NEVER)
+
+
+def _example(user: PastUser, before: Level, after: Level) -> Example:
+    return Example(user_id=user.user_id, email=user.email, before=before, after=after)
 
 
 def _micros_of(at: datetime) -> int:

@@ -1,46 +1,61 @@
 """What the rules of an account would have given users in the past, for trials."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from riskrelay.core.errors import Unavailable
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.looking import Looking
 from riskrelay.core.risk.policy_rules import MAX_RULE_FINDINGS, Member, PolicyRules, RuleId
-from riskrelay.core.risk.rule_inputs import RuleFinding, Verdict
+from riskrelay.core.risk.rule_inputs import CountedFinding, Verdict
 from riskrelay.core.risk.rules import LevelRules
-from riskrelay.core.risk.trials import Given, Run
+from riskrelay.core.risk.trials import Ages, Given, Run
 from riskrelay.ports import RuleEvaluator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MAX_INPUTS = 100_000  # guessed: some ten megabytes; most users share a few inputs
+_MAX_SILENT = 5  # guessed: longer sequences of behaviors seldom repeat
 _NO_ID = FindingId("")
-_NOTHING: frozenset[RuleId] = frozenset()
 
-Asked = tuple[tuple[int, int], ...]
-"""What rules see at one time: for each group of rules that sees findings its number, and the place of its input."""
+Holding = frozenset[RuleId]
+"""The rules that hold at one time."""
 
-Moments = Sequence[tuple[int, Asked]]
-"""What rules see of a user between two resets, each time that they see something else."""
+_NOTHING: Holding = frozenset()
+
+Held = Sequence[tuple[int, Holding]]
+"""The rules that hold for a user between two resets, each time that they may change."""
+
+Sight = tuple[Any, ...]
+"""What a group of rules sees at one time. The same sight gives the same input.
+
+Of each finding the behavior; the level too, if findings expire; and the time, if a rule names it.
+"""
 
 
 class PastRules(NamedTuple):
     """The levels that rules would have given a user.
 
     Attributes:
-        given: for each run.
+        given: for each run; empty: none at any time.
         revocations: how often rules would have revoked the user's sessions.
         holding: those that hold at the end.
     """
 
     given: Sequence[Given]
     revocations: int
-    holding: frozenset[RuleId]
+    holding: Holding
+
+
+NOTHING_GIVEN = PastRules((), 0, _NOTHING)
+"""Of a user for whom no rule would have held."""
 
 
 class RulesInPast:
@@ -55,24 +70,24 @@ class RulesInPast:
         fitting = [one for one in counting if not one.members & {Member.ID, Member.SOURCE} and one.stopped is None]
         self.left_out = {one.name for one in counting if one not in fitting}
         self.rules = replace(rules, policies=PolicyRules(fitting))
-        self._is_plain = not rules.times.durations and not any(one.members for one in fitting)
         self._begin()
 
     def __bool__(self) -> bool:
         return bool(self.rules.policies.counting)
 
-    def see(
-        self, runs: Iterable[Run], rules: LevelRules, unrecorded: Collection[BehaviorId], until: int
-    ) -> list[Moments]:
-        """Collect the inputs of a user: one for each time at which the rules see something else.
+    def given(self, runs: Iterable[Run], ages: Ages, since: int, until: int) -> PastRules | None:
+        """Return what the rules would have given a user.
 
         Args:
-            rules: those of this side for this user.
+            ages: those of this side for this user.
+
+        Returns: None: something that the rules see was not evaluated yet. It is collected for `evaluate`.
         """
-        return [self._seen(run, rules, unrecorded, min(run.ends_at, until)) for run in runs]
+        held = [self._held(run, ages, min(run.ends_at, until)) for run in runs]
+        return None if None in held else self._given([one for one in held if one is not None], since)
 
     async def evaluate(self, evaluator: RuleEvaluator, account_id: AccountId) -> None:
-        """Evaluate the inputs that were collected since the last call.
+        """Evaluate what was collected since the last call.
 
         Raises: Unavailable.
         """
@@ -84,116 +99,202 @@ class RulesInPast:
                 raise Unavailable("rules cannot be evaluated now")
             self.left_out |= {self._looking.groups[g].rules[place].name for g, place in evaluated.stopped}
             self._verdicts += evaluated.verdicts
-
-    def given(self, seen: Sequence[Moments], since: int) -> PastRules:
-        """Return what the verdicts mean for a user.
-
-        Args:
-            seen: from `see`.
-        """
-        given: list[Given] = []
-        revocations, held = 0, _NOTHING
-        for moments in seen:
-            steps: list[tuple[int, int]] = []
-            held = _NOTHING
-            for at, asked in moments:
-                holding = self._holding(asked)
-                if holding is held or holding == held:
-                    continue
-                revokes = any(self.rules.policies.counting[one].revokes_sessions for one in holding - held)
-                revocations += at >= since and revokes
-                held = holding
-                level = int(self.rules.policies.level_of(held) or 0)
-                if level != (steps[-1][1] if steps else 0):
-                    steps.append((at, level))
-            given.append(steps)
-        return PastRules(given, revocations, held)
+        for group in self._groups:
+            group.learn(self._verdicts)
 
     def forget(self) -> None:
-        """Drop what was collected, if it is much."""
-        if len(self._verdicts) > _MAX_INPUTS:
+        """Drop what is remembered, if it is much."""
+        if sum(group.remembered for group in self._groups) > _MAX_INPUTS:
             self._begin()
 
     def _begin(self) -> None:
         self._looking = Looking(self.rules, {})
         self._verdicts: list[Sequence[Verdict]] = []
-        self._held: dict[Asked, frozenset[RuleId]] = {}
-        self._known: dict[tuple[tuple[BehaviorId, ...], ...], Asked] = {}
+        self._groups = [_PastGroup(number, self._looking) for number in range(len(self._looking.groups))]
 
-    def _holding(self, asked: Asked) -> frozenset[RuleId]:
-        """Return the rules that hold when they see these inputs."""
-        held = self._held.get(asked)
-        if held is None:
-            held = self._held[asked] = frozenset(
-                self._looking.groups[group].rules[verdict.place].rule_id
-                for group, place in asked
-                for verdict in self._verdicts[place]
-                if verdict.failure is None
-            )
-        return held
+    def _given(self, held: Sequence[Held], since: int) -> PastRules:
+        """Return what it means for a user that rules hold."""
+        if not any(held):
+            return NOTHING_GIVEN
+        given: list[Given] = []
+        revocations, before = 0, _NOTHING
+        for run in held:
+            steps: list[tuple[int, int]] = []
+            before = _NOTHING
+            for at, holding in run:
+                if holding == before:
+                    continue
+                revokes = any(self.rules.policies.counting[one].revokes_sessions for one in holding - before)
+                revocations += at >= since and revokes
+                before = holding
+                level = int(self.rules.policies.level_of(holding) or 0)
+                if level != (steps[-1][1] if steps else 0):
+                    steps.append((at, level))
+            given.append(steps)
+        return PastRules(given if any(given) else (), revocations, before)
 
-    def _seen(self, run: Run, rules: LevelRules, unrecorded: Collection[BehaviorId], end: int) -> Moments:
-        findings = [one for one in run.findings if one[1] not in unrecorded] if unrecorded else run.findings
-        times = [at for at, _ in findings]
-        windows = [_Window(times, group.within // _MICROSECOND) for group in self._looking.groups]
-        # Then an input depends on the behaviors alone, so most moments of most users have one that is known.
-        is_plain = self._is_plain and rules.covering is None
-        behaviors = tuple([behavior for _, behavior in findings])
-        moments: list[tuple[int, Asked]] = []
-        for at in sorted({one for one in self._changes(times, findings, rules) if one <= end}):
-            places = [window.at(at) for window in windows]
-            key = tuple([behaviors[first:last] for first, last in places])
-            asked = self._known.get(key) if is_plain else None
-            if asked is None:
-                first, last = min(first for first, _ in places), max(last for _, last in places)
-                asked = self._asked(findings[first:last], rules, at)
-                if is_plain:
-                    self._known[key] = asked
-            if not moments or asked != moments[-1][1]:
-                moments.append((at, asked))
-        return moments
-
-    def _asked(self, findings: Iterable[tuple[int, BehaviorId]], rules: LevelRules, at: int) -> Asked:
-        now = _moment(at)
-        seen = [RuleFinding(_moment(when), behavior, _NO_ID) for when, behavior in findings]
-        sight = self._looking.see(seen, rules if self._is_plain else replace(rules, as_of=now), now)
-        return tuple([(group, place) for group, place, _ in sight.asked])
-
-    def _changes(
-        self, times: Sequence[int], findings: Iterable[tuple[int, BehaviorId]], rules: LevelRules
-    ) -> Iterable[int]:
-        """Yield the times at which a rule may see something else."""
-        yield from times
-        for within in {group.within // _MICROSECOND for group in self._looking.groups}:
-            yield from [at + within for at in times]
-        for at, one in findings if rules.times.durations else ():
-            own, duration = rules.own_level(one), rules.times.durations.get(one)
-            if own is not None and duration is not None:
-                yield from (at + duration.until(own, level) // _MICROSECOND for level in type(own).descending(own))
+    def _held(self, run: Run, ages: Ages, end: int) -> Held | None:
+        """Return the rules that hold in a run up to a time; None: some have to be evaluated first."""
+        times, behaviors = run.times, run.behaviors
+        if not ages.unrecorded.isdisjoint(behaviors):
+            kept = [place for place, one in enumerate(behaviors) if one not in ages.unrecorded]
+            times, behaviors = [times[place] for place in kept], [behaviors[place] for place in kept]
+        found: list[Held] = []
+        is_known = True
+        for group in self._groups:
+            held = group.held(times, behaviors, ages)
+            if held is None:
+                is_known = False
+            elif held:
+                found.append([one for one in held if one[0] <= end])
+        return _merged(found) if is_known else None
 
 
-class _Window:
-    """The places of the findings that a group of rules sees, as time goes on.
+class _Known:
+    """What is known about the sights of users for whom findings count alike.
 
-    Args:
-        times: of the findings, in their order.
-        within: for how long a finding is seen.
+    Attributes:
+        holding: the rules that hold for each sight.
+        silent: the behaviors of findings near each other for which no rule holds, at whatever times they are.
+        alone: the behaviors of single findings among these.
     """
 
-    def __init__(self, times: Sequence[int], within: int) -> None:
-        self._times = times
-        self._within = within
-        self._first = self._last = 0
+    __slots__ = ("alone", "holding", "silent")
 
-    def at(self, now: int) -> tuple[int, int]:
-        """Return the places of the first finding and after the last one. No call has an earlier time."""
-        times, first, last = self._times, self._first, self._last
-        while last < len(times) and times[last] <= now:
-            last += 1
-        while first < last and times[first] <= now - self._within:
-            first += 1
-        self._first, self._last = first, last
-        return max(first, last - MAX_RULE_FINDINGS), last
+    def __init__(self) -> None:
+        self.holding: dict[Sight, Holding] = {}
+        self.silent: set[Sight] = set()
+        self.alone: set[BehaviorId] = set()
+
+    def note_silent(self, behaviors: tuple[BehaviorId, ...]) -> bool:
+        """Remember behaviors if no rule holds for any part of them: whatever the times are, rules see a part.
+
+        Returns: whether they are remembered.
+        """
+        if len(behaviors) > _MAX_SILENT:
+            return False
+        ends = range(1, len(behaviors) + 1)
+        if any(self.holding.get(behaviors[first:end]) != _NOTHING for end in ends for first in range(end)):
+            return False
+        self.silent.add(behaviors)
+        if len(behaviors) == 1:
+            self.alone.add(behaviors[0])
+        return True
+
+
+class _PastGroup:
+    """Rules that see the same findings.
+
+    Attributes:
+        remembered: the number of sights for which it is known which rules hold, and of silent behaviors.
+    """
+
+    def __init__(self, number: int, looking: Looking) -> None:
+        self.remembered = 0
+        self._number = number
+        self._looking = looking
+        self._group = looking.groups[number]
+        self._within = self._group.within // _MICROSECOND
+        self._names_time = Member.TIME in self._group.members
+        self._known: dict[Ages, _Known] = {}
+        self._asked: list[tuple[_Known, Sight, int | None]] = []
+
+    def held(self, times: Sequence[int], behaviors: Sequence[BehaviorId], ages: Ages) -> Held | None:
+        """Return the rules that hold; None: some have to be evaluated first.
+
+        Args:
+            times, behaviors: of the findings of a user between two resets.
+        """
+        if not times:
+            return ()
+        known = self._known.get(ages)
+        if known is None:
+            known = self._known[ages] = _Known()
+        count, within = len(times), self._within
+        # Rules never see a finding together with one that is farther away than their time. Most findings are alone.
+        starts = [place for place in range(1, count) if times[place] - times[place - 1] > within]
+        is_plain = not self._names_time and ages.ending.isdisjoint(behaviors)
+        if is_plain and len(starts) == count - 1 and known.alone.issuperset(behaviors):
+            return ()
+        steps: list[tuple[int, Holding]] = []
+        asked, start = len(self._asked), 0
+        for place in (*starts, count):
+            near = tuple(behaviors[start:place])
+            if not is_plain or near not in known.silent:
+                before = len(self._asked)
+                steps += self._steps(known, times[start:place], near, ages, is_plain=is_plain)
+                if is_plain and len(self._asked) == before:
+                    self.remembered += known.note_silent(near)
+            start = place
+        return None if len(self._asked) > asked else steps
+
+    def learn(self, verdicts: Sequence[Sequence[Verdict]]) -> None:
+        """Remember which rules hold, once what was asked is evaluated."""
+        for known, sight, place in self._asked:
+            known.holding[sight] = _NOTHING if place is None else self._holding(verdicts[place])
+        self.remembered += len(self._asked)
+        self._asked.clear()
+
+    def _holding(self, verdicts: Iterable[Verdict]) -> Holding:
+        return frozenset(self._group.rules[one.place].rule_id for one in verdicts if one.failure is None)
+
+    def _steps(
+        self, known: _Known, times: Sequence[int], behaviors: Sequence[BehaviorId], ages: Ages, *, is_plain: bool
+    ) -> list[tuple[int, Holding]]:
+        """Return the rules that hold for findings near each other, each time that the rules see something else."""
+        steps: list[tuple[int, Holding]] = []
+        within, count = self._within, len(times)
+        moments = {*times, *[at + within for at in times]}
+        if not is_plain:
+            ends = {at + age for at, one in zip(times, behaviors, strict=True) for _, age in ages.of(one)}
+            moments |= {one for one in ends if one < times[-1] + within}  # later, nothing is seen
+        first = last = 0
+        for at in sorted(moments):
+            while last < count and times[last] <= at:
+                last += 1
+            while first < last and times[first] <= at - within:
+                first += 1
+            seen = slice(max(first, last - MAX_RULE_FINDINGS), last)
+            sight: Sight = tuple(behaviors[seen])
+            if not is_plain:
+                sight = self._sight(times[seen], behaviors[seen], ages, at)
+            holding = known.holding.get(sight) if sight else _NOTHING
+            if holding is None:
+                self._ask(known, sight, ages, is_plain=is_plain)
+            elif holding or steps:
+                steps.append((at, holding))
+        return steps
+
+    def _sight(self, times: Iterable[int], behaviors: Iterable[BehaviorId], ages: Ages, now: int) -> Sight:
+        """Return what the rules see if findings expire, or if a rule names their times."""
+        counted = [(one, ages.level_at(one, now - at), at) for at, one in zip(times, behaviors, strict=True)]
+        if self._names_time:
+            return tuple([one for one in counted if one[1]])
+        return tuple([one[:2] for one in counted if one[1]])
+
+    def _ask(self, known: _Known, sight: Sight, ages: Ages, *, is_plain: bool) -> None:
+        """Collect a sight for the next evaluation."""
+        counted = [(one, ages.own.get(one, 0), 0) if is_plain else (*one, 0)[:3] for one in sight]
+        seen = [
+            CountedFinding(at=_moment(at), behavior=one, finding_id=_NO_ID, level=RiskLevel(level), until=None)
+            for one, level, at in counted
+            if level
+        ]
+        self._asked.append((known, sight, self._looking.ask(self._number, seen) if seen else None))
+
+
+def _merged(found: Sequence[Held]) -> Held:
+    """Return the rules that hold, from those of each group."""
+    if len(found) < 2:
+        return found[0] if found else ()
+    steps = sorted([(at, number, holding) for number, held in enumerate(found) for at, holding in held])
+    now = [_NOTHING] * len(found)
+    merged: list[tuple[int, Holding]] = []
+    for at, some in groupby(steps, key=itemgetter(0)):
+        for _, number, holding in some:
+            now[number] = holding
+        merged.append((at, _NOTHING.union(*now)))
+    return merged
 
 
 def _moment(at: int) -> datetime:

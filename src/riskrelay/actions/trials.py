@@ -10,8 +10,9 @@ from functools import partial
 from msgspec import Struct
 
 from riskrelay.actions.computing import compute
-from riskrelay.actions.trial_comparing import Comparing, Trial
-from riskrelay.core.email_addresses import user_key
+from riskrelay.actions.trial_comparing import Comparing
+from riskrelay.actions.trial_results import Trial
+from riskrelay.core.email_addresses import email_key
 from riskrelay.core.errors import RateLimited, Unavailable, UnavailableCause
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Standing, decided_again
@@ -21,7 +22,7 @@ from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.policy_rules import PolicyRule, PolicyRules, RuleId
 from riskrelay.core.risk.rules import LevelRules, LevelTimes
 from riskrelay.core.risk.trials import Level
-from riskrelay.ports import PastUser, Services, Transaction
+from riskrelay.ports import PastUsers, Services, Transaction
 
 MAX_DAYS = 400  # guessed: as long as findings are kept
 _USERS_AT_ONCE = 500  # guessed: some milliseconds
@@ -78,19 +79,19 @@ async def _try(services: Services, account_id: AccountId, proposal: Proposal, da
     evaluator = services.rule_evaluator
     last = UserId("")
 
-    def read(tx: Transaction) -> tuple[list[PastUser], Mapping[str, frozenset[str]] | None]:
-        users = tx.trials.users(last, _USERS_AT_ONCE, _FINDINGS_AT_ONCE)
+    def read(tx: Transaction) -> tuple[PastUsers | None, Mapping[str, frozenset[str]] | None]:
+        page = tx.trials.users(last, _USERS_AT_ONCE, _FINDINGS_AT_ONCE)
         naming = [rules for rules in (before, after) if rules.exceptions.name_groups]
-        if not naming:
-            return users, None
-        return users, tx.levels.with_groups(naming[0], [user_key(one.email) for one in users]).groups
+        if not naming or page is None:
+            return page, None
+        return page, tx.levels.with_groups(naming[0], [email_key(one.email) for one in page.users]).groups
 
-    users, groups = await services.store.read(account_id, read)
-    while users:
-        last = users[-1].user_id
+    page, groups = await services.store.read(account_id, read)
+    while page is not None:
+        last = page.last
         # The next users are read while these are computed: the database does not need the interpreter.
-        (users, groups), _ = await gather(
-            services.store.read(account_id, read), comparing.add(users, groups, evaluator, account_id)
+        (page, groups), _ = await gather(
+            services.store.read(account_id, read), comparing.add(page, groups, evaluator, account_id)
         )
         if services.clock.monotonic() > until:
             raise Unavailable("the account has too many findings for a trial", UnavailableCause.TOO_SLOW)

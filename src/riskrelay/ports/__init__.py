@@ -115,7 +115,7 @@ from riskrelay.ports.services import (
 )
 from riskrelay.ports.sources import Sources
 from riskrelay.ports.telemetry import Metrics, Observer, StoreLoad
-from riskrelay.ports.trials import PastUser, Trials
+from riskrelay.ports.trials import PastRun, PastUser, PastUsers, Trials
 from riskrelay.ports.users import UserProfile, Users
 
 __all__ = [
@@ -196,7 +196,9 @@ __all__ = [
     "PastAttempt",
     "PastAttempts",
     "PastChange",
+    "PastRun",
     "PastUser",
+    "PastUsers",
     "Polls",
     "Probe",
     "Proof",

@@ -19,7 +19,7 @@ from riskrelay.actions.directory import put_entries
 from riskrelay.actions.exceptions import WantedException, add_exception
 from riskrelay.actions.level_times import set_level_times
 from riskrelay.actions.rules import WantedRule, add_rule
-from riskrelay.actions.trial_comparing import Trial
+from riskrelay.actions.trial_results import Trial
 from riskrelay.actions.trials import Proposal, moves_now, try_rules
 from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
@@ -188,8 +188,8 @@ async def test_users_are_read_in_pages_of_few_findings(services: Services, monke
             ACCOUNT,
             lambda tx, last=last, users=users, findings=findings: tx.trials.users(last, users, findings),  # type: ignore[misc]
         ):
-            last = page[-1].user_id
-            sizes.append(len(page))
+            last = page.last
+            sizes.append(len(page.users))
         assert (sum(sizes), len(sizes)) == (3, pages)
 
 

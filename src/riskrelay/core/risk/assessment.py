@@ -15,7 +15,7 @@ from riskrelay.core.risk.policy_rules import Looked, NamedRule, RuleId
 from riskrelay.core.risk.rule_inputs import look_soon, not_looked
 from riskrelay.core.risk.rules import LevelRules
 
-_CLOCKS_APART = timedelta(minutes=5)  # guessed: the clock that wrote a time may be this much ahead of the database's
+CLOCKS_APART = timedelta(minutes=5)  # guessed: the clock that wrote a time may be this much ahead of the database's
 
 MAX_NAMED_FINDINGS = 10
 """The largest number of findings that a level change names. Chosen: enough for people, and the row stays small."""
@@ -224,7 +224,7 @@ def _higher(one: RiskLevel | None, other: RiskLevel | None) -> RiskLevel | None:
 def _waits(standing: Standing, rules: LevelRules) -> bool:
     """Return whether a lower level has to wait for the shortest time between two events."""
     changed_at, now = standing.changed_at, rules.as_of
-    if changed_at is None or now is None or changed_at > now + _CLOCKS_APART:
+    if changed_at is None or now is None or changed_at > now + CLOCKS_APART:
         return False
     return now < changed_at + rules.times.between_events
 
@@ -296,7 +296,7 @@ def _lower_at(
     due = due or now
     if changed_at is None or not rules.times.between_events:
         return due
-    return max(due, min(changed_at, now + _CLOCKS_APART) + rules.times.between_events)
+    return max(due, min(changed_at, now + CLOCKS_APART) + rules.times.between_events)
 
 
 def with_events(standing: Standing, times: Collection[datetime]) -> Standing:

@@ -164,7 +164,6 @@ class Exceptions:
         if found is None:
             if len(self._found) >= _USERS_REMEMBERED:
                 self._found.clear()
-                self._shared.clear()
             found = self._found[key, groups] = self._covering(key, groups)
         return found
 
@@ -176,6 +175,8 @@ class Exceptions:
         ]
         if not covering:
             return NO_EXCEPTIONS
+        if len(self._shared) >= _USERS_REMEMBERED:
+            self._shared.clear()
         named = tuple([one.exception_id for one in covering])
         return self._shared.get(named) or self._shared.setdefault(named, UserExceptions(covering))
 

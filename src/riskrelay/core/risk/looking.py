@@ -86,6 +86,14 @@ class Looking:
                 asked.append((place, self._place(place, group, seen, shape[first:] if first else shape), seen))
         return Sight(now, counting, asked)
 
+    def ask(self, group: int, seen: Sequence[CountedFinding]) -> int:
+        """Add what one group sees, and return the place of its input.
+
+        Args:
+            group: its place.
+        """
+        return self._place(group, self.groups[group], seen, tuple([(one.behavior, one.level) for one in seen]))
+
     def looked(
         self,
         sight: Sight,

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.rules import require_valid
-from riskrelay.actions.trial_comparing import Effect, Example, Trial
+from riskrelay.actions.trial_results import Effect, Example, Trial
 from riskrelay.actions.trials import MAX_DAYS, Proposal, try_rules
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Faults, Invalid

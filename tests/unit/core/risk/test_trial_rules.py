@@ -20,7 +20,7 @@ from riskrelay.core.risk.looking import Looking
 from riskrelay.core.risk.policy_rules import PolicyRule, PolicyRules, RuleId
 from riskrelay.core.risk.rule_inputs import RuleFinding
 from riskrelay.core.risk.rules import Duration, LevelRules, LevelTimes
-from riskrelay.core.risk.trials import NEVER, Run
+from riskrelay.core.risk.trials import NEVER, Ages, Run
 from riskrelay.mapping.rule_programs import RulePrograms
 from riskrelay.ports import Evaluated, RuleEvaluator
 from support.services import NOON
@@ -36,6 +36,7 @@ EXPRESSIONS = (
     "$count(findings) >= 2",
     "$count(findings) = 1",
     '"imp_travel" in findings.behavior',
+    "findings[$toMillis(time) % 2000 = 0]",
 )
 
 
@@ -60,7 +61,7 @@ async def evaluate(groups: list[list[str]], inputs: list[tuple[int, str]], _owne
 
 EVALUATOR = cast(RuleEvaluator, SimpleNamespace(evaluate=evaluate))
 FINDINGS = st.lists(st.tuples(st.integers(0, 20), st.sampled_from([HIGH, MEDIUM, LOW])), min_size=1, max_size=5)
-POLICIES = st.dictionaries(st.integers(0, 3), st.integers(60, 90), min_size=1, max_size=3)
+POLICIES = st.dictionaries(st.integers(0, 4), st.integers(60, 90), min_size=1, max_size=3)
 TIMES = st.dictionaries(
     st.sampled_from([HIGH, MEDIUM, LOW]),
     st.integers(1, 80).map(lambda seconds: Duration(expires_after=seconds * SECOND, low=5 * SECOND)),
@@ -77,11 +78,13 @@ def test_the_levels_are_those_of_each_second(
     policies = PolicyRules([rule(number, within) for number, within in withins.items()])
     rules = LevelRules(behaviors=DEFAULT_SETTINGS, times=LevelTimes(durations=durations), as_of=NOON, policies=policies)
     ordered = sorted((second, behavior) for second, behavior in found)
-    run = Run([((START + second) * MICROS, behavior) for second, behavior in ordered], NEVER)
+    run = Run([(START + second) * MICROS for second, _ in ordered], [behavior for _, behavior in ordered], NEVER)
     past = RulesInPast(rules)
-    seen = past.see([run], past.rules, (), (START + 120) * MICROS)
+    ages = Ages(past.rules)
+    assert past.given([run], ages, 0, (START + 120) * MICROS) is None
     asyncio.run(past.evaluate(EVALUATOR, AccountId("a")))
-    result = past.given(seen, 0)
+    result = past.given([run], ages, 0, (START + 120) * MICROS)
+    assert result is not None
     for second in range(120):
         now = NOON + second * SECOND
         findings = [RuleFinding(NOON + at * SECOND, one, FindingId("")) for at, one in ordered if at <= second]
@@ -90,7 +93,8 @@ def test_the_levels_are_those_of_each_second(
         programs = [RulePrograms(group.expressions) for group in looking.groups]
         verdicts = [programs[group].evaluate(text) for group, text in looking.inputs]
         expected = policies.level_of(looking.looked(sight, verdicts, {}, ()).holding) or 0
-        at = [level for when, level in result.given[0] if when <= (START + second) * MICROS]
+        steps = result.given[0] if result.given else ()
+        at = [level for when, level in steps if when <= (START + second) * MICROS]
         assert (at[-1] if at else 0) == expected, second
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from riskrelay.core.risk.behaviors import BehaviorId, settings_with
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.rules import Duration, LevelRules, LevelTimes
-from riskrelay.core.risk.trials import NEVER, Ages, Run, path_of
+from riskrelay.core.risk.trials import NEVER, Ages, Path, Paths, Run
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HIGH, MEDIUM, LOW = BehaviorId("high_dlp"), BehaviorId("imp_travel"), BehaviorId("high_risk_domain")
@@ -31,12 +31,16 @@ def lasting(seconds: int, medium: int = 0, low: int = 0) -> Duration:
 
 
 def found(*findings: tuple[int, BehaviorId], reset: int | None = None) -> Run:
-    return Run([(at * SECOND, one) for at, one in findings], NEVER if reset is None else reset * SECOND)
+    ends_at = NEVER if reset is None else reset * SECOND
+    return Run([at * SECOND for at, _ in findings], [one for _, one in findings], ends_at)
 
 
 def path(these: LevelRules, *runs: Run, since: int = 0, until: int = 100) -> tuple[int, dict[int, int]]:
-    result = path_of(runs, Ages(these), since * SECOND, until * SECOND)
-    return result.highest, dict(result.events)
+    return seen_in(Paths(Ages(these), since * SECOND, until * SECOND).of(runs))
+
+
+def seen_in(result: Path) -> tuple[int, dict[int, int]]:
+    return result.highest, {level: count for level, count in enumerate(result.events) if count}
 
 
 def test_without_durations_the_highest_level_stays() -> None:
@@ -73,8 +77,8 @@ def test_a_lower_level_waits_for_the_time_between_events() -> None:
 
 def test_findings_that_would_not_be_recorded_do_not_count() -> None:
     """Of a behavior that the change disables."""
-    result = path_of([found((1, HIGH), (2, LOW))], Ages(rules(), [HIGH]), 0, 100 * SECOND)
-    assert (result.highest, dict(result.events)) == (1, {1: 1})
+    paths = Paths(Ages(rules(), [HIGH]), 0, 100 * SECOND)
+    assert seen_in(paths.of([found((1, HIGH), (2, LOW))])) == (1, {1: 1})
 
 
 FINDINGS = st.lists(
@@ -102,10 +106,8 @@ def test_the_path_is_what_the_rules_say_at_each_second(
             highest = max(highest, level, before)
             events[level] += level != before
         before = level
-    result = path_of([found(*findings)] if findings else [], Ages(these), since * SECOND, 45 * SECOND)
-    assert {level: count for level, count in events.items() if count} == dict(result.events)
-    if since == 0:
-        assert highest == result.highest
+    result = path(these, *([found(*findings)] if findings else []), since=since, until=45)
+    assert result == (highest, {level: count for level, count in events.items() if count})
 
 
 def _level_at(these: LevelRules, behavior: BehaviorId, at: int, second: int) -> int:
@@ -117,11 +119,9 @@ def test_rules_give_levels_between_findings() -> None:
     """A rule raises after the findings of the same time, and its end lets the level fall to that of the behaviors."""
     low = found((1, LOW), (5, LOW))
     given = [[(5 * SECOND, 2), (9 * SECOND, 0)]]
-    result = path_of([low], Ages(rules()), 0, 100 * SECOND, given)
-    assert (result.highest, dict(result.events)) == (2, {1: 2, 2: 1})
-    result = path_of([low], Ages(rules((LOW, lasting(6)))), 0, 100 * SECOND, given)
-    assert (result.highest, dict(result.events)) == (2, {1: 2, 2: 1, 0: 1})
-    result = path_of([found((1, HIGH), (5, LOW))], Ages(rules()), 0, 100 * SECOND, given)
-    assert (result.highest, dict(result.events)) == (3, {3: 1})
-    ended = path_of([found((1, LOW), (5, LOW), reset=7)], Ages(rules()), 0, 100 * SECOND, given)
-    assert (ended.highest, dict(ended.events)) == (2, {1: 1, 2: 1, 0: 1})
+    plain = Paths(Ages(rules()), 0, 100 * SECOND)
+    assert seen_in(plain.of([low], given)) == (2, {1: 2, 2: 1})
+    ending = Paths(Ages(rules((LOW, lasting(6)))), 0, 100 * SECOND)
+    assert seen_in(ending.of([low], given)) == (2, {1: 2, 2: 1, 0: 1})
+    assert seen_in(plain.of([found((1, HIGH), (5, LOW))], given)) == (3, {3: 1})
+    assert seen_in(plain.of([found((1, LOW), (5, LOW), reset=7)], given)) == (2, {1: 1, 2: 1, 0: 1})
