@@ -160,6 +160,7 @@ def _become(request: dict[str, Any]) -> None:
     os.chdir(request["directory"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    tempfile.tempdir = None  # it was read from TMPDIR of the parent
     sys.argv = [request["module"], *request["arguments"]]
     if "SSL_CERT_FILE" in request["environment"]:  # aiohttp reads it when it is imported
         from aiohttp import connector

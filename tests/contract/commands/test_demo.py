@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from support.fork_server import Forked, shared_fork_server
 from support.service import environment
 from support.waiting import until
 
@@ -37,26 +36,20 @@ class Finished:
 
 def test_the_demo_fails_without_a_receiver() -> None:
     """Exit 1, and the message says that the events are held."""
-    run = subprocess.run(
-        [sys.executable, "-m", "riskrelay", "demo", "--json", "--no-receiver"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    run = shared_fork_server().run(["demo", "--json", "--no-receiver"], environment(), timeout=240)
     assert run.returncode == 1
     assert "are still pending in the service and are not lost" in run.stderr.replace("\n", " ")
     assert not run.stdout
 
 
-def start(tmp_path: Path, *flags: str) -> subprocess.Popen[bytes]:
+def start(tmp_path: Path, *flags: str) -> Forked:
     """Start a demo that keeps its files below *tmp_path*; its output goes to a file there."""
-    with (tmp_path / "said").open("wb") as said:
-        command = [sys.executable, "-m", "riskrelay", "demo", *flags]
-        return subprocess.Popen(command, env=environment(TMPDIR=str(tmp_path)), stdout=said, stderr=said)
+    said = tmp_path / "said"
+    said.touch()
+    return shared_fork_server().start(["demo", *flags], environment(TMPDIR=str(tmp_path)), said)
 
 
-def commands_of(demo: subprocess.Popen[bytes]) -> list[str]:
+def commands_of(demo: Forked) -> list[str]:
     """The words of the commands that its processes run."""
     found: list[str] = []
     for child in psutil.Process(demo.pid).children():
@@ -65,7 +58,7 @@ def commands_of(demo: subprocess.Popen[bytes]) -> list[str]:
     return found
 
 
-def end(demo: subprocess.Popen[bytes], number: signal.Signals) -> tuple[int, list[psutil.Process]]:
+def end(demo: Forked, number: signal.Signals) -> tuple[int, list[psutil.Process]]:
     """Send a signal.
 
     Returns: the exit code, and the demo's processes that still run.
