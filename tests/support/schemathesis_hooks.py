@@ -1,10 +1,16 @@
 """What schemathesis must be told about this service; it loads this module by its name (SCHEMATHESIS_HOOKS)."""
 
 import json
+import os
+from collections import Counter
 from typing import Any
 
 import schemathesis
 from schemathesis.core.failures import Failure
+from schemathesis.generation.meta import TestPhase
+
+# Of the coverage phase's wrong requests of an operation, which are the same in every run.
+ONE_IN = int(os.environ.get("WRONG_REQUESTS_ONE_IN", "1"))
 
 # A request that fits the contract is refused with 400 only for what a schema cannot say:
 MEANT_OTHERWISE = {
@@ -91,6 +97,18 @@ def what_fits_is_refused_for_a_reason(
 
 def _explained(error: dict[str, Any]) -> bool:
     return error["code"] in MEANT_OTHERWISE or any(words in error["message"] for words in NO_SCHEMA_SAYS)
+
+
+_wrong_requests: Counter[str] = Counter()
+
+
+@schemathesis.hook
+def filter_case(context: schemathesis.HookContext, case: "schemathesis.Case[Any]") -> bool:
+    """Choose the requests that are sent: of the coverage phase's wrong ones, the first and each `ONE_IN`th after it."""
+    if case.meta is None or case.meta.phase.name != TestPhase.COVERAGE or case.meta.generation.mode.is_positive:
+        return True
+    _wrong_requests[case.operation.label] += 1
+    return _wrong_requests[case.operation.label] % ONE_IN == 1 % ONE_IN
 
 
 @schemathesis.serializer("application/x-ndjson")
