@@ -53,12 +53,14 @@ PLACES = [
 NAMES = ("q", "level", "state", "reason", "queued_from", "queued_to", "integration", "kind", "window", "paused", "done")
 
 
+@pytest.mark.soak
 def test_a_text_that_no_column_can_hold(service: Service, screens: list[str]) -> None:
-    """Under every name that a screen knows, alone and with the other filters on: a page, never a failure."""
+    """Under every name that a screen knows, alone and with the other filters on: a page, never a failure. In CI each
+    screen gets a third of the texts."""
     visitor = Visitor(service)
     visitor.sign_in()
-    for screen in screens:
-        for text in TYPED:
+    for number, screen in enumerate(screens):
+        for text in TYPED if SOAK else TYPED[number % 3 :: 3]:
             whole = "&".join(f"{name}={text}" for name in NAMES)
             asked = (whole, f"proposed=1&high_dlp.enabled={text}&after={text}", f"state=dead&reason={text}")
             for query in (*asked, f"state=dead&queued_from={text}", f"kind=integration&q={text}"):
