@@ -69,7 +69,7 @@ if MEMORY.is_dir() and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC and disk_usa
 asyncio.set_event_loop_policy(PatientPolicy())
 
 # No deadline: how long an example takes says more about the machine than about the code.
-settings.register_profile("ci", deadline=None)
+settings.register_profile("ci", deadline=None, max_examples=int(os.environ.get("RISKRELAY_EXAMPLES", "40")))
 settings.register_profile("soak", deadline=None, max_examples=5_000)
 settings.load_profile("soak" if os.environ.get("RISKRELAY_SOAK") else "ci")
 
