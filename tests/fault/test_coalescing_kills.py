@@ -19,6 +19,7 @@ from support.service import Oracle, Service
 USERS = 14
 CYCLES = 15  # 420 events: more than one transaction of a collapse takes
 LEFT_AT_RISK = 9  # the other users are back at no level, which the receiver knows
+LONG = pytest.mark.fault(4, 7, 8, long=True)
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Backlog:
         assert LEFT_AT_RISK <= received <= LEFT_AT_RISK + at_most_copies
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 def backlog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backlog]:
     settings: dict[str, Any] = {}
     if request.param == "postgres":
@@ -82,13 +83,18 @@ def backlog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backlog]
 
 @pytest.mark.fault(4, 7, 8)
 @pytest.mark.parametrize(
-    "failpoint",
+    ("backlog", "failpoint"),
     [
-        "collapse.levels_known",
-        "collapse.after_commit",
-        pytest.param("collapse.before_rows", marks=pytest.mark.fault(4, 7, 8, long=True)),
-        pytest.param("collapse.before_commit", marks=pytest.mark.fault(4, 7, 8, long=True)),
+        ("sqlite", "collapse.levels_known"),
+        ("postgres", "collapse.after_commit"),
+        pytest.param("sqlite", "collapse.after_commit", marks=LONG),
+        pytest.param("postgres", "collapse.levels_known", marks=LONG),
+        pytest.param("sqlite", "collapse.before_rows", marks=LONG),
+        pytest.param("postgres", "collapse.before_rows", marks=LONG),
+        pytest.param("sqlite", "collapse.before_commit", marks=LONG),
+        pytest.param("postgres", "collapse.before_commit", marks=LONG),
     ],
+    indirect=["backlog"],
 )
 def test_a_collapse_that_was_cut_short_is_completed(backlog: Backlog, failpoint: str) -> None:
     """One event for each user whose level changed, from the level that the receiver knows; the rest is superseded."""
@@ -106,6 +112,7 @@ def test_a_collapse_that_was_cut_short_is_completed(backlog: Backlog, failpoint:
 
 
 @pytest.mark.fault(4, 7, 8)
+@pytest.mark.parametrize("backlog", ["sqlite", pytest.param("postgres", marks=LONG)], indirect=True)
 def test_a_collapse_is_completed_after_kills_at_any_moment(
     backlog: Backlog, record_property: Callable[[str, object], None]
 ) -> None:

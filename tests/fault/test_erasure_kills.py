@@ -22,10 +22,10 @@ from support.waiting import until
 FINDINGS = 350  # some steps of an erasure
 RESETS = 60
 KAI, LOU = "kai@example.com", "lou@example.com"
-STEPS = ("before_commit", pytest.param("after_commit:2", marks=pytest.mark.fault(52, long=True)), "after_commit:5")
+LONG = pytest.mark.fault(52, long=True)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
     settings: dict[str, str] = {}
     if request.param == "postgres":
@@ -94,7 +94,18 @@ def erasing(service: Service, oracle: Oracle) -> Erasing:
 
 
 @pytest.mark.fault(52)
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("service", "step"),
+    [
+        ("sqlite", "before_commit"),
+        ("postgres", "after_commit:5"),
+        pytest.param("sqlite", "after_commit:5", marks=LONG),
+        pytest.param("postgres", "before_commit", marks=LONG),
+        pytest.param("sqlite", "after_commit:2", marks=LONG),
+        pytest.param("postgres", "after_commit:2", marks=LONG),
+    ],
+    indirect=["service"],
+)
 def test_an_erasure_goes_on_after_a_kill(erasing: Erasing, step: str) -> None:
     """It ends in the middle of a request for an erasure, at named places."""
     service = erasing.service
@@ -110,6 +121,7 @@ def test_an_erasure_goes_on_after_a_kill(erasing: Erasing, step: str) -> None:
 
 
 @pytest.mark.fault(52)
+@pytest.mark.parametrize("service", ["sqlite", pytest.param("postgres", marks=LONG)], indirect=True)
 def test_an_erasure_goes_on_after_kills_at_any_moment(
     erasing: Erasing, record_property: Callable[[str, object], None]
 ) -> None:

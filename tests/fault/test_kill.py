@@ -121,7 +121,7 @@ RESET_USERS = 700
 
 
 @pytest.mark.fault(48)
-@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("engine", ["sqlite", pytest.param("postgresql", marks=pytest.mark.fault(48, long=True))])
 def test_a_bulk_reset_survives_kills(
     tmp_path: Path, request: pytest.FixtureRequest, engine: str, record_property: Callable[[str, object], None]
 ) -> None:

@@ -22,9 +22,10 @@ from support.waiting import until
 
 USERS = 130  # more than one transaction moves
 DAY = timedelta(days=1)
+LONG = pytest.mark.fault(1, 2, 3, long=True)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
     """An installation on each engine."""
     settings: dict[str, str] = {}
@@ -71,7 +72,14 @@ def check(service: Service, oracle: Oracle, responses: Responses, at_most_copies
 
 @pytest.mark.fault(1, 2, 3)
 @pytest.mark.parametrize(
-    "failpoint", ["levels.before_commit", pytest.param("levels.after_commit", marks=pytest.mark.soak)]
+    ("service", "failpoint"),
+    [
+        ("sqlite", "levels.before_commit"),
+        ("postgres", "levels.after_commit"),
+        pytest.param("sqlite", "levels.after_commit", marks=LONG),
+        pytest.param("postgres", "levels.before_commit", marks=LONG),
+    ],
+    indirect=["service"],
 )
 def test_a_level_ends_once_though_the_process_is_killed(tmp_path: Path, service: Service, failpoint: str) -> None:
     """Killed before and after the commit of the first users: the next start ends the levels that are left."""
@@ -87,6 +95,7 @@ def test_a_level_ends_once_though_the_process_is_killed(tmp_path: Path, service:
 
 
 @pytest.mark.fault(1, 2, 3)
+@pytest.mark.parametrize("service", ["sqlite", pytest.param("postgres", marks=LONG)], indirect=True)
 def test_levels_end_once_though_the_service_is_killed_at_any_moment(
     tmp_path: Path, service: Service, record_property: Callable[[str, object], None]
 ) -> None:

@@ -16,6 +16,7 @@ from support.service import Oracle, Service
 from support.waiting import until
 
 USERS = 130  # more than one transaction moves
+LONG = pytest.mark.fault(1, 2, 3, long=True)
 LOWS = ("high_risk_domain", "crowdstrike_medium_zta")
 RULE = {
     "name": "Two lows",
@@ -26,7 +27,7 @@ RULE = {
 }
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
     """An installation on each engine."""
     settings: dict[str, str] = {}
@@ -48,12 +49,16 @@ def time_of_evaluators(service: Service) -> float:
 
 @pytest.mark.fault(1, 2, 3)
 @pytest.mark.parametrize(
-    "place",
+    ("service", "place"),
     [
-        "from outside",
-        "rules.before_commit:2",
-        pytest.param("rules.after_commit:2", marks=pytest.mark.fault(1, 2, 3, long=True)),
+        ("sqlite", "from outside"),
+        ("postgres", "rules.before_commit:2"),
+        pytest.param("sqlite", "rules.before_commit:2", marks=LONG),
+        pytest.param("postgres", "from outside", marks=LONG),
+        pytest.param("sqlite", "rules.after_commit:2", marks=LONG),
+        pytest.param("postgres", "rules.after_commit:2", marks=LONG),
     ],
+    indirect=["service"],
 )
 def test_each_user_moves_once_though_the_process_is_killed(tmp_path: Path, service: Service, place: str) -> None:
     """Killed while rules are evaluated, before and after the commit of the first users: the next start goes on."""

@@ -20,7 +20,7 @@ from support.unchecked import UNCHECKED
 AT_LENGTH = bool(os.environ.get("RISKRELAY_FAULTS"))
 """Whether tests run at full length: those marked `long` too, and as often as they like."""
 
-KILLS = int(os.environ.get("RISKRELAY_KILLS", "15"))
+KILLS = int(os.environ.get("RISKRELAY_KILLS", "10"))
 """How often the big tests kill a process at a random moment."""
 
 
