@@ -11,6 +11,7 @@ import pytest
 
 from riskrelay.core.errors import member_name
 from support.contract import ACCOUNT_PREFIX, examples, filled, operations
+from support.machines import SOAK
 from support.service import Service
 from support.wire import exchange, request
 
@@ -87,18 +88,20 @@ def check(envelope: dict[str, Any]) -> None:
         assert not LIBRARIES.search(error["message"]), error
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("path", "method", "content"), TAKING_JSON)
 def test_a_message_names_its_member_and_no_library_speaks(
     service: Service, path: str, method: str, content: dict[str, Any]
 ) -> None:
-    """Each member of each example absent, of another type, empty, too long, out of bounds; and no JSON at all."""
+    """Each member of each example absent, of another type, empty, too long, out of bounds; and no JSON at all. In CI a
+    third of them: each member, and each wrong value with some member."""
     known = {"account_id": service.account_id}
     if "{integration_id}" in path:
         known["integration_id"] = service.create_integration("https://example.com")["id"]
     target = filled(path, **known)
     bodies = [*NO_JSON, *(b"[" + body + b"]" for body in NO_JSON)]
     for example in examples(content)[:3]:
-        bodies += [json.dumps(one).encode() for one in changed(example)]
+        bodies += [json.dumps(one).encode() for one in changed(example)][:: 1 if SOAK else 3]
     refused = 0
     for body in bodies:
         answer = exchange(
