@@ -330,15 +330,12 @@ def installation_template() -> tuple[Path, str]:
     """
     directory = Path(tempfile.mkdtemp(prefix="riskrelay-installation-"))
     atexit.register(shutil.rmtree, directory)
-    output = subprocess.run(
-        [sys.executable, "-m", "riskrelay", "init", "--account", "acme", "--json"],
-        env=environment(RISKRELAY_DATABASE_URL=f"sqlite:///{directory}/riskrelay.db"),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    ).stdout
-    token: str = json.loads(output)["token"]
+    run = run_command(
+        *("init", "--account", "acme", "--json"),
+        settings={"RISKRELAY_DATABASE_URL": f"sqlite:///{directory}/riskrelay.db"},
+    )
+    run.check_returncode()
+    token: str = json.loads(run.stdout)["token"]
     return directory, token
 
 
