@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from support.databases import PostgresServer
+from support.fork_server import shared_fork_server
 from support.service import environment
 
 SOAK = bool(os.environ.get("RISKRELAY_SOAK"))
@@ -35,8 +35,7 @@ SCENARIOS = {
 
 
 def bench(*flags: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "riskrelay", "bench", "--scale", "0.005", *flags]
-    return subprocess.run(command, env=environment(**settings), capture_output=True, text=True, timeout=240)
+    return shared_fork_server().run(["bench", "--scale", "0.005", *flags], environment(**settings), timeout=240)
 
 
 @pytest.fixture(scope="module")
