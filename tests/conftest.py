@@ -152,11 +152,15 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """An empty store, once on each engine."""
     if request.param == "sqlite":
         store = migrated_sqlite(tmp_path / "riskrelay.db")
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres")
-        store = PostgresStore(await server.migrated_database())
+        yield store
+        await store.close()
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = await server.migrated_database()
+    store = PostgresStore(url)
     yield store
     await store.close()
+    await server.drop(url)
 
 
 @pytest.fixture
