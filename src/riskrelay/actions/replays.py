@@ -7,6 +7,7 @@ from riskrelay.core.audit import JOB_VERBS, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStep
+from riskrelay.core.email_addresses import user_key
 from riskrelay.core.errors import Unavailable, found
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.jobs import JobStatus, must_change
@@ -39,6 +40,7 @@ async def start_replay(
         replay_id=replay_id,
         integration_id=integration_id,
         filter=wanted,
+        listed=None if wanted.users is None else len({user_key(email) for email in wanted.users}),
         status=JobStatus.RUNNING,
         total=total,
         replayed=0,

@@ -103,6 +103,10 @@ def replay(
     queued_to: Annotated[
         datetime | None, typer.Option("--to", help="Send only deliveries queued at this time or earlier (UTC).")
     ] = None,
+    users: Annotated[
+        list[str] | None,
+        typer.Option("--user", help="Send only deliveries about this user (email). Repeat it for several users."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count the deliveries and show a sample. Send nothing.")
     ] = False,
@@ -111,7 +115,13 @@ def replay(
     as_json: JsonFlag = False,
 ) -> None:
     """Send many deliveries again, with the same jti and claims. Receivers that remember jti values ignore repeats."""
-    wanted = {"state": state.value, "reason": reason, "queued_from": _utc(queued_from), "queued_to": _utc(queued_to)}
+    wanted: dict[str, Any] = {
+        "state": state.value,
+        "reason": reason,
+        "queued_from": _utc(queued_from),
+        "queued_to": _utc(queued_to),
+    }
+    wanted |= {"users": users} if users else {}
     body = {"filter": wanted, "dry_run": dry_run}
 
     def start(api: Api) -> Any:

@@ -43,6 +43,7 @@ from riskrelay.storage.tables import (
     receiver_credentials,
     refused_requests,
     replay_places,
+    replay_users,
     replays,
     source_samples,
     streams,
@@ -182,7 +183,7 @@ class PurgingRows:
             (
                 (table, (table.c.account_id == account_id) & (table.c.replay_id == replay_id))
                 for account_id, replay_id in found
-                for table in (replay_places, replays)
+                for table in (replay_places, replay_users, replays)
             ),
             limit,
         )

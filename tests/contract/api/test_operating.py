@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from riskrelay.core.credentials import Scope
+from riskrelay.core.integrations import AccountId
 from support.service import Oracle, Service, running
 from support.waiting import until
 
@@ -131,6 +133,25 @@ def test_limits_are_kept_until_they_are_lifted(service: Service) -> None:
     assert {error["source"]["pointer"] for error in envelope["errors"]} == {"/pushes_per_second", "/concurrency"}
 
 
+def test_a_replay_of_listed_users_sends_only_their_deliveries(service: Service, oracle: Oracle) -> None:
+    """By the API and by the command. A token without pii-read must not learn which users have deliveries."""
+    own = made(service, f"{oracle.url}/reject", "ana", "ben", "kai")
+    until(lambda: stream_of(service, own)["ledger"]["dead"] == 3)
+    service.result("PUT", own, {"active": None, "tenant_url": oracle.url})
+    wanted = {"filter": {"state": "dead", "users": ["Ana@example.com"]}}
+    writer = {"Authorization": f"Bearer {service.new_token(AccountId(service.account_id), Scope.WRITE)}"}
+    assert service.call("POST", f"{own}/deliveries/replay", wanted, **writer)[0] == 403
+    replay = service.result("POST", f"{own}/deliveries/replay", wanted)["replay"]
+    assert (replay["total"], replay["filter"]["listed_users"]) == (1, 1)
+    until(lambda: stream_of(service, own)["ledger"]["delivered"] == 1)
+    command = ("delivery", "replay", own.removeprefix("/integrations/"), "--state", "dead", "--wait", "--json")
+    users = ("--user", "ben@example.com", "--user", "nobody@example.com")
+    answer = json.loads(service.command(*command, *users, "--account", service.account_id).stdout)
+    assert (answer["count"], answer["replay"]["status"]) == (1, "completed")
+    until(lambda: stream_of(service, own)["ledger"]["delivered"] == 2)
+    assert stream_of(service, own)["ledger"]["dead"] == 1
+
+
 @pytest.mark.parametrize(
     ("body", "place"),
     [
@@ -139,6 +160,8 @@ def test_limits_are_kept_until_they_are_lifted(service: Service) -> None:
         ({"filter": {}}, "/filter/state"),
         ({}, "/filter"),
         ({"filter": {"state": "dead", "queued_to": "yesterday"}}, "/filter/queued_to"),
+        ({"filter": {"state": "dead", "users": []}}, "/filter/users"),
+        ({"filter": {"state": "dead", "users": ["kai@example.com", "kai"]}}, "/filter/users/1"),
     ],
 )
 def test_a_replay_that_makes_no_sense_is_refused(service: Service, body: dict[str, Any], place: str) -> None:

@@ -1,13 +1,16 @@
 """Replays and retries: settled deliveries become pending again, and the ledger counts each once. On both engines."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from msgspec import structs
+from sqlalchemy import Connection, select
 
 from riskrelay.actions import replays as continuing
 from riskrelay.actions.deliveries import retry_delivery
+from riskrelay.actions.erasures import erase_user
 from riskrelay.actions.pauses import pause_integration, resume_integration
 from riskrelay.actions.replays import continue_replays, control_replay, start_replay
 from riskrelay.core.credentials import COMMAND_LINE
@@ -18,9 +21,11 @@ from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, MAX_WITHOUT_NEW, Rep
 from riskrelay.core.errors import Invalid, NotFound, Unavailable
 from riskrelay.core.integrations import Integration
 from riskrelay.core.jobs import JobStatus
+from riskrelay.core.risk.findings import UserRef
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import NO_PHASES, Outcome, OutcomeKind, Phases
-from riskrelay.ports import Services, Store
+from riskrelay.ports import Services, Store, Transaction
+from riskrelay.storage.tables import replay_users
 from support.services import NOON, services_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
@@ -88,13 +93,27 @@ class World:
         )
         return newest[::-1]
 
-    async def replay(self, state: DeliveryState, reason: str | None = None) -> Replay:
+    async def replay(
+        self, state: DeliveryState, reason: str | None = None, users: Sequence[str] | None = None
+    ) -> Replay:
         integration_id = self.integration.integration_id
         wanted = ReplayFilter(
-            state=state, reason=reason, queued_from=None, queued_to=self.services.clock.now() + timedelta(seconds=1)
+            state=state,
+            reason=reason,
+            queued_from=None,
+            queued_to=self.services.clock.now() + timedelta(seconds=1),
+            users=users,
         )
         count, _ = await self.services.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
         return await start_replay(self.services, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
+
+    async def listed(self) -> int:
+        """How many users of replays are stored."""
+
+        def count(tx: Transaction) -> int:
+            return len(connection_of(tx).execute(select(replay_users)).all())
+
+        return await self.services.store.read(ACCOUNT, count)
 
     async def control(self, replay: Replay, status: JobStatus) -> Replay:
         place = (self.integration.integration_id, replay.replay_id, status)
@@ -108,6 +127,13 @@ class World:
 
     async def retry(self, jti: Jti) -> Delivery:
         return await retry_delivery(self.services, ACCOUNT, COMMAND_LINE, self.integration.integration_id, jti)
+
+
+def connection_of(tx: Transaction) -> Connection:
+    """For tables that no port reads."""
+    found = getattr(tx, "_connection", None)
+    assert isinstance(found, Connection)
+    return found
 
 
 @pytest.fixture
@@ -164,6 +190,40 @@ async def test_a_replay_takes_what_its_filter_says(world: World) -> None:
     early = ReplayFilter(state=DeliveryState.DEAD, reason=None, queued_from=None, queued_to=NOON - timedelta(seconds=1))
     found = await world.services.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, early, 10))
     assert found == (0, [])
+
+
+@pytest.mark.parametrize("outcome", [ACCEPTED, REFUSED], ids=["delivered", "dead"])
+async def test_a_replay_of_listed_users_takes_only_their_deliveries(world: World, outcome: Outcome) -> None:
+    """Letter case does not matter; what is counted before is what is replayed; the list is deleted when it is over."""
+    await world.queue("a", "b", "c", "d")
+    sent = await world.work(outcome)
+    state = DeliveryState.DELIVERED if outcome is ACCEPTED else DeliveryState.DEAD
+    replay = await world.replay(state, users=["B@example.com", "b@Example.com", "d@example.com", "x@example.com"])
+    assert (replay.total, replay.listed) == (2, 3)
+    assert await world.work() == [sent[1], sent[3]]
+    assert await world.listed() == 3
+    await continue_replays(world.services)
+    over = await world.seen(replay)
+    assert (over.status, over.replayed, over.listed) == (JobStatus.COMPLETED, 2, 3)
+    assert await world.listed() == 0
+
+
+async def test_a_replay_skips_a_listed_user_who_was_erased(world: World) -> None:
+    """The erasure removes the address from the list. The other users' deliveries are replayed."""
+    await world.queue("a", "b")
+    sent = await world.work(REFUSED)
+    integration_id = world.integration.integration_id
+    await pause_integration(world.services, ACCOUNT, COMMAND_LINE, integration_id, reason=None)
+    replay = await world.replay(DeliveryState.DEAD, users=["a@example.com", "b@example.com"])
+    users = await world.services.store.read(ACCOUNT, lambda tx: tx.users.find([UserRef("a@example.com")]))
+    (user,) = users.values()
+    await erase_user(world.services, ACCOUNT, COMMAND_LINE, user.user_id)
+    assert await world.listed() == 1
+    await resume_integration(world.services, ACCOUNT, COMMAND_LINE, integration_id)
+    await continue_replays(world.services)
+    assert await world.work() == [sent[1]]
+    await continue_replays(world.services)
+    assert (await world.seen(replay)).status is JobStatus.COMPLETED
 
 
 async def test_a_replay_fills_a_batch_of_a_lane_without_new_events(world: World) -> None:

@@ -1,6 +1,6 @@
 """Deliveries and replays."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from riskrelay.client.aio.session import Session
@@ -68,6 +68,7 @@ class Replays:
         reason: str | None = None,
         queued_from: datetime | None = None,
         queued_to: datetime | None = None,
+        users: Sequence[str] | None = None,
         dry_run: bool = False,
     ) -> ReplayStarted:
         """Send an integration's deliveries again, with their jti and claims.
@@ -75,11 +76,12 @@ class Replays:
         Args:
             state: dead, expired, cancelled or delivered. Delivered events require *queued_from*.
             reason: only deliveries with this reason.
+            users: only deliveries about the users with these e-mail addresses, at most 1,000. Requires pii-read.
             dry_run: only count them.
 
         Raises: NotFound; ClientError; AnswerLost: look with `all` whether it was started.
         """
-        filters = {"state": state, "reason": reason, "queued_from": queued_from, "queued_to": queued_to}
+        filters = {"state": state, "reason": reason, "queued_from": queued_from, "queued_to": queued_to, "users": users}
         return await self._session.result(
             Request(
                 operation="startReplay",

@@ -50,12 +50,17 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deliveries a replay sends again."""
+    """Which deliveries a replay sends again.
+
+    Attributes:
+        listed_users: how many users were listed; None: deliveries about all users.
+    """
 
     state: str
     reason: str | None
     queued_from: datetime | None
     queued_to: datetime
+    listed_users: int | None
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """A replay: deliveries that an operator sends again, with the same jti and the same claims."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
@@ -19,6 +20,7 @@ MAX_BESIDE_NEW = BATCH_EVENTS // 2  # half of each batch is left to new events
 # A batch, and the beginning of the next one, which is signed while the batch is settled and the replay goes on.
 MAX_WITHOUT_NEW = BATCH_EVENTS + BATCH_EVENTS // 2
 WINDOW_EVENTS = 10_000  # guessed: sequence numbers that one step scans, so that it locks its lane for milliseconds only
+MAX_LISTED_USERS = 1_000  # chosen: as many as a person pastes; each step of a replay compares with all of them
 REPLAYABLE = (DeliveryState.DEAD, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
 
 
@@ -47,12 +49,14 @@ class ReplayFilter:
         reason: their exact reason; None: any.
         queued_from: the earliest time of queueing, aware UTC; None: any.
         queued_to: the latest time of queueing, aware UTC. Never after the request for the replay, so that it ends.
+        users: only deliveries about the users with these addresses, at most MAX_LISTED_USERS; None: all deliveries.
     """
 
     state: DeliveryState
     reason: str | None
     queued_from: datetime | None
     queued_to: datetime
+    users: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,8 @@ class Replay:
     """One replay.
 
     Attributes:
+        filter: without the list of users, when it was read from the store; see `listed`.
+        listed: the number of listed users; None: there is no list.
         total: the number of deliveries that matched the filter when it started.
         replayed: the number of deliveries that it has made pending.
     """
@@ -67,6 +73,7 @@ class Replay:
     replay_id: ReplayId
     integration_id: IntegrationId
     filter: ReplayFilter
+    listed: int | None = None
     status: JobStatus
     total: int
     replayed: int

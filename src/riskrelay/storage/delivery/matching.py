@@ -1,12 +1,14 @@
 """Find the deliveries that a replay would put back."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select, true
 
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.delivery.replays import ReplayFilter
 from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.storage.delivery.deliveries import ERASED, EVENT_KEY, in_state, joined, read_deliveries
 from riskrelay.storage.tables import events, held_events, streams
 
@@ -69,4 +71,9 @@ def is_wanted(wanted: ReplayFilter) -> ColumnElement[bool]:
         true() if wanted.reason is None else held_events.c.reason == wanted.reason,
         true() if wanted.queued_from is None else events.c.queued_at >= wanted.queued_from,
         events.c.queued_at <= wanted.queued_to,
+        true() if wanted.users is None else events.c.subject_key.in_(_subjects_of(wanted.users)),
     )
+
+
+def _subjects_of(emails: Sequence[str]) -> list[str]:
+    return sorted({subject_key(email_subject(email)) for email in emails})

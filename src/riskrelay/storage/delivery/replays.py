@@ -1,6 +1,7 @@
 """Replays, by account: set deliveries to pending again, a bounded number at a time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -30,6 +31,7 @@ from riskrelay.core.delivery.replays import (
     room_in_batch,
     superseded_delivery,
 )
+from riskrelay.core.email_addresses import user_key
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.jobs import JobStatus
 from riskrelay.core.ssf.events import Jti
@@ -39,6 +41,7 @@ from riskrelay.storage.delivery.events import SOONER
 from riskrelay.storage.delivery.matching import is_wanted, matching_deliveries
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.delivery.putting_back import put_back
+from riskrelay.storage.statements import BulkInsert
 from riskrelay.storage.tables import (
     IS_PENDING,
     events,
@@ -46,6 +49,7 @@ from riskrelay.storage.tables import (
     integrations,
     lanes,
     replay_places,
+    replay_users,
     replays,
     streams,
 )
@@ -103,6 +107,10 @@ _MOVE = (
     .where(of_lane(replay_places), replay_places.c.replay_id == bindparam("replay"))
     .values(seq=bindparam("reached", type_=BigInteger))
 )
+_ADD_USERS = BulkInsert(replay_users, "account_id", "replay_id", "email_key")
+_USERS_OF_REPLAY = select(replay_users.c.email_key).where(
+    replay_users.c.account_id == bindparam("account"), replay_users.c.replay_id == bindparam("replay")
+)
 _COUNT = update(replays).where(_OF_REPLAY).values(replayed=replays.c.replayed + bindparam("more", type_=BigInteger))
 
 
@@ -116,6 +124,7 @@ def replay_from(row: Row[*tuple[Any, ...]]) -> Replay:
         replay_id=row.replay_id,
         integration_id=row.integration_id,
         filter=wanted,
+        listed=row.listed,
         status=status,
         total=row.total,
         replayed=row.replayed,
@@ -142,6 +151,7 @@ class ReplayRows:
                 reason=replay.filter.reason,
                 queued_from=replay.filter.queued_from,
                 queued_to=replay.filter.queued_to,
+                listed=replay.listed,
                 total=replay.total,
                 replayed=replay.replayed,
                 created_at=replay.created_at,
@@ -157,6 +167,8 @@ class ReplayRows:
             .where(lanes.c.account_id == self._account_id, streams.c.integration_id == replay.integration_id, _EXISTING)
         )
         self._connection.execute(insert(replay_places).from_select(list(replay_places.columns.keys()), beginnings))
+        keys = sorted({user_key(email) for email in replay.filter.users or ()})
+        _ADD_USERS.run(self._connection, [(self._account_id, replay.replay_id, key) for key in keys])
 
     def get(self, integration_id: IntegrationId, replay_id: ReplayId) -> Replay | None:
         query = select(replays).where(self._one(replay_id), replays.c.integration_id == integration_id)
@@ -175,8 +187,9 @@ class ReplayRows:
     def set_status(self, replay_id: ReplayId, status: JobStatus) -> None:
         self._connection.execute(update(replays).where(self._one(replay_id)).values(status=status.value))
         if status.is_over:
-            of_replay = (replay_places.c.account_id == self._account_id) & (replay_places.c.replay_id == replay_id)
-            self._connection.execute(delete(replay_places).where(of_replay))
+            for table in (replay_places, replay_users):
+                of_replay = (table.c.account_id == self._account_id) & (table.c.replay_id == replay_id)
+                self._connection.execute(delete(table).where(of_replay))
 
     def matching(self, integration_id: IntegrationId, wanted: ReplayFilter, sample: int) -> tuple[int, list[Delivery]]:
         return matching_deliveries(self._connection, self._account_id, integration_id, wanted, sample=sample)
@@ -214,7 +227,7 @@ class ReplayRows:
     ) -> tuple[ReplayStep, list[LaneKey]]:
         """Continue a replay in one lane, which is locked."""
         end = min(place.seq + WINDOW_EVENTS, place.last_seq)
-        seqs = self._next(key, replay.filter, place.seq, end, limit=room)
+        seqs = self._next(key, self._complete(replay), place.seq, end, limit=room)
         put_back(self._connection, key, replay.filter.state, seqs)
         self._move(replay, key, seqs[-1] if len(seqs) == room else end, len(seqs))
         return ReplayStep(len(seqs)), [key] if seqs else []
@@ -233,6 +246,13 @@ class ReplayRows:
         else:
             put_back(self._connection, key, state, [found.seq])
         return [key]
+
+    def _complete(self, replay: Replay) -> ReplayFilter:
+        """Return the filter of a stored replay with its listed users, of whom an erasure may have removed some."""
+        if replay.listed is None:
+            return replay.filter
+        keys = self._connection.execute(_USERS_OF_REPLAY, self._named(replay)).scalars().all()
+        return replace(replay.filter, users=keys)
 
     def _one(self, replay_id: ReplayId) -> ColumnElement[bool]:
         return (replays.c.account_id == self._account_id) & (replays.c.replay_id == replay_id)

@@ -39,7 +39,7 @@ from riskrelay.storage.tables.exceptions import exceptions
 from riskrelay.storage.tables.history import level_changes
 from riskrelay.storage.tables.nodes import nodes
 from riskrelay.storage.tables.notifications import notification_channels, notified_problems
-from riskrelay.storage.tables.replays import replay_places, replays
+from riskrelay.storage.tables.replays import replay_places, replay_users, replays
 from riskrelay.storage.tables.risk import (
     activity,
     behavior_settings,
@@ -100,6 +100,7 @@ __all__ = [
     "receiver_credentials",
     "refused_requests",
     "replay_places",
+    "replay_users",
     "replays",
     "rule_work",
     "rules",

@@ -10,16 +10,19 @@ from starlette.responses import Response
 from riskrelay.actions.replays import control_replay, start_replay
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
-from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId
-from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.delivery.replays import MAX_LISTED_USERS, Replay, ReplayFilter, ReplayId
+from riskrelay.core.email_addresses import MAX_EMAIL_CHARACTERS, email_problem
+from riskrelay.core.errors import Fault, FaultKind, Forbidden, Invalid, NotFound
 from riskrelay.core.integrations import IntegrationId
 from riskrelay.core.jobs import JobStatus
 from riskrelay.ports import Services, Transaction
-from riskrelay.web.account_api.bodies import PlainText, read_object
+from riskrelay.web.account_api.bodies import PlainText, read_object, without_problem
 from riskrelay.web.account_api.deliveries import rendered as rendered_delivery
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.timestamps import Timestamp
 from riskrelay.web.auth import caller_of
+
+_Email = Annotated[str, Field(max_length=MAX_EMAIL_CHARACTERS), without_problem(email_problem)]
 
 PAGE = 100
 SAMPLE = 10
@@ -32,6 +35,7 @@ class FilterBody(BaseModel):
     reason: Annotated[PlainText, Field(max_length=64)] | None = None
     queued_from: Timestamp | None = None
     queued_to: Timestamp | None = None
+    users: Annotated[list[_Email], Field(min_length=1, max_length=MAX_LISTED_USERS)] | None = None
 
 
 class ReplayBody(BaseModel):
@@ -52,6 +56,7 @@ def rendered(replay: Replay) -> dict[str, Any]:
             "reason": wanted.reason,
             "queued_from": None if wanted.queued_from is None else _moment(wanted.queued_from),
             "queued_to": _moment(wanted.queued_to),
+            "listed_users": replay.listed,
         },
         "total": replay.total,
         "replayed": replay.replayed,
@@ -74,7 +79,7 @@ class ReplayRoutes:
         caller = await caller_of(request, self._services, Scope.WRITE)
         integration_id = _integration_id(request)
         body = await read_object(request, ReplayBody)
-        wanted = filter_of(body.filter, self._services.clock.now())
+        wanted = filter_of(body.filter, self._services.clock.now(), may_see_subjects=caller.may_see_subjects)
 
         def query(tx: Transaction) -> tuple[int, list[Delivery]]:
             if tx.integrations.get(integration_id) is None:
@@ -126,17 +131,28 @@ class ReplayRoutes:
         return success(rendered(controlled))
 
 
-def filter_of(body: FilterBody, now: datetime) -> ReplayFilter:
+def filter_of(body: FilterBody, now: datetime, *, may_see_subjects: bool) -> ReplayFilter:
     """Return the filter of a body.
 
-    Raises: Invalid: delivered events are requested without a start time, which would be all of them.
+    Args:
+        may_see_subjects: whether the client may read the users of events.
+
+    Raises:
+        Invalid: delivered events are requested without a start time, which would be all of them.
+        Forbidden: users are listed by a client that must not learn which users have deliveries.
     """
+    if body.users is not None and not may_see_subjects:
+        raise Forbidden
     if body.state == "delivered" and body.queued_from is None:
         message = "is required for delivered events"
         raise Invalid([Fault(FaultKind.REQUIRED, "/filter/queued_from", message)])
     queued_to = now if body.queued_to is None else min(body.queued_to, now)
     return ReplayFilter(
-        state=DeliveryState(body.state), reason=body.reason, queued_from=body.queued_from, queued_to=queued_to
+        state=DeliveryState(body.state),
+        reason=body.reason,
+        queued_from=body.queued_from,
+        queued_to=queued_to,
+        users=body.users,
     )
 
 

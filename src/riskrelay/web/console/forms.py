@@ -41,10 +41,19 @@ def utc_field(name: str, text: str) -> str:
 
 
 def problems_of(error: Invalid) -> dict[str, str]:
-    """Return the messages of faults by field.
+    """Return the messages of faults by field. Of several faults in the values of one field, the first is returned.
 
     >>> from riskrelay.core.errors import Fault, FaultKind
     >>> problems_of(Invalid([Fault(FaultKind.WRONG_VALUE, "/name", "must be short")]))
     {'name': 'must be short'}
+    >>> problems_of(Invalid([Fault(FaultKind.WRONG_VALUE, "/users/1", "must be an id")]))
+    {'users': 'Value 2 must be an id'}
     """
-    return {fault.pointer.rpartition("/")[2]: fault.message for fault in error.faults}
+    found: dict[str, str] = {}
+    for fault in error.faults:
+        rest, _, last = fault.pointer.rpartition("/")
+        if last.isdecimal():
+            found.setdefault(rest.rpartition("/")[2], f"Value {int(last) + 1} {fault.message}")
+        else:
+            found[last] = fault.message
+    return found

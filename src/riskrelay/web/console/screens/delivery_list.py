@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlencode
 
 from msgspec import Meta
 from starlette.responses import Response
 
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
+from riskrelay.core.delivery.replays import REPLAYABLE
 from riskrelay.core.email_addresses import email_key
 from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.core.ssf.event_types import EVENT_TYPES
@@ -19,6 +21,7 @@ from riskrelay.web.console.csv_files import csv_response
 from riskrelay.web.console.event_words import event_subject, event_type_name, event_words
 from riskrelay.web.console.lists import TIME_RANGE, Choice, limit_of, page_of, search_of, since_of, wants_csv
 from riskrelay.web.console.named import find_integration, integration_id_of
+from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import Moment, Text, place_of, read_place, split
 from riskrelay.web.console.visits import Visit
@@ -73,8 +76,22 @@ class DeliveryListScreen:
             total=seen.count,
         )
         return self._pages.page(
-            visit, "deliveries.html", integration=seen.integration, view=view, older=seen.older, count=seen.count
+            visit,
+            "deliveries.html",
+            integration=seen.integration,
+            view=view,
+            older=seen.older,
+            count=seen.count,
+            replays_of_user=_replays_of_user(visit),
         )
+
+
+def _replays_of_user(visit: Visit) -> str:
+    """Return the page that replays the deliveries about the searched user."""
+    state = _STATE.chosen(visit.query)
+    chosen = state if state in {one.value for one in REPLAYABLE} else DeliveryState.DEAD.value
+    path = account_path(visit.account, "integrations", integration_id_of(visit), "replays")
+    return f"{path}?{urlencode({'edit': '1', 'state': chosen, 'users': search_of(visit)})}"
 
 
 def _wanted(visit: Visit, now: datetime) -> DeliveryFilter:
