@@ -24,6 +24,7 @@ from riskrelay.client import (
     UserReference,
 )
 from riskrelay.client.aio.transport import HttpTransport as AsyncHttpTransport
+from riskrelay.client.records import DirectoryEntry
 from riskrelay.client.requests import Response
 from riskrelay.client.sync.transport import HttpTransport
 from support.service import Service
@@ -205,6 +206,31 @@ def test_integrations_sources_and_deliveries(service: Service) -> None:
         client.sources.delete(created.id)
         with pytest.raises(NotFound):
             client.sources.get(created.id)
+
+
+def test_what_an_account_sets_and_keeps(service: Service) -> None:
+    """Exceptions, the directory, notification channels, tokens and the audit log fit the records."""
+    with client_of(service) as client:
+        added = client.exceptions.add("cap", "Pilot", user="kai@example.com", behavior="imp_travel", level="low")
+        assert client.exceptions.change(msgspec.structs.replace(added, reason="Two pilots")).reason == "Two pilots"
+        assert [one.user for one in client.exceptions.all()] == ["kai@example.com"]
+        client.exceptions.delete(added.id)
+        entry = DirectoryEntry(kind="host", name="LAPTOP-7", email="kai@example.com")
+        assert client.directory.put([entry]).added == 1
+        assert list(client.directory.all(kind="host")) == [entry]
+        assert client.directory.delete("host", "LAPTOP-7").deleted == 1
+        assert client.directory.missed() == []
+        channel = client.notification_channels.add("webhook", "Ops", "http://127.0.0.1:9/hook", ["backlog"])
+        assert channel.secret is not None
+        assert channel.secret not in repr(channel)
+        assert client.notification_channels.change(channel, target="http://127.0.0.1:9/other").name == "Ops"
+        assert client.notification_channels.test(channel.id).sent is False
+        client.notification_channels.delete(channel.id)
+        token = client.tokens.create("EDR", ["ingest"])
+        assert token.value not in repr(token)
+        assert [one.name for one in client.tokens.all()][-1] == "EDR"
+        client.tokens.revoke(token.id)
+        assert next(client.audit.all("token")).verb == "revoked"
 
 
 def test_a_wrong_token_is_its_own_error(service: Service) -> None:

@@ -6,11 +6,15 @@ from typing import Self
 
 from riskrelay.client.aio.behaviors import Behaviors
 from riskrelay.client.aio.deliveries import Deliveries, Replays
+from riskrelay.client.aio.directory import Directory
+from riskrelay.client.aio.exceptions import Exceptions
 from riskrelay.client.aio.findings import Activity, Findings
 from riskrelay.client.aio.integrations import Credentials, Integrations
+from riskrelay.client.aio.notifications import NotificationChannels
 from riskrelay.client.aio.rules import Rules
 from riskrelay.client.aio.session import Session
 from riskrelay.client.aio.sources import Sources
+from riskrelay.client.aio.tokens import AuditLog, Tokens
 from riskrelay.client.aio.transport import HttpTransport, Transport
 from riskrelay.client.aio.users import Resets, Users
 
@@ -64,6 +68,11 @@ class AsyncClient:
         self.replays = Replays(session)
         self.behaviors = Behaviors(session)
         self.rules = Rules(session)
+        self.exceptions = Exceptions(session)
+        self.directory = Directory(session)
+        self.notification_channels = NotificationChannels(session)
+        self.tokens = Tokens(session)
+        self.audit = AuditLog(session)
 
     async def __aenter__(self) -> Self:
         """Return the client. Nothing is connected before the first call."""

@@ -22,6 +22,8 @@ from riskrelay.client.records.deliveries import (
     StreamHealth,
     Verifying,
 )
+from riskrelay.client.records.directory import DirectoryDeleted, DirectoryEntry, DirectoryPut, MissedName
+from riskrelay.client.records.exceptions import RiskException
 from riskrelay.client.records.findings import (
     ActivityRecorded,
     ChangedLevel,
@@ -42,6 +44,7 @@ from riskrelay.client.records.integrations import (
     IssuedReceiverCredential,
     ReceiverCredential,
 )
+from riskrelay.client.records.notifications import AddedChannel, NotificationChannel, NotificationResult, WaitingMessage
 from riskrelay.client.records.rules import ExpressionTrial, Rule, RuleFailures, TriedFinding
 from riskrelay.client.records.sources import (
     CreatedSource,
@@ -55,6 +58,7 @@ from riskrelay.client.records.sources import (
     SourceSample,
     SuggestedBehavior,
 )
+from riskrelay.client.records.tokens import Actor, AuditEntry, CreatedToken, Token
 from riskrelay.client.records.users import (
     AppliedException,
     BulkReset,
@@ -75,8 +79,11 @@ from riskrelay.client.records.users import (
 
 __all__ = [
     "ActivityRecorded",
+    "Actor",
+    "AddedChannel",
     "AppliedException",
     "Attempt",
+    "AuditEntry",
     "Behavior",
     "BulkReset",
     "BulkResetFilter",
@@ -84,8 +91,12 @@ __all__ = [
     "CertificateFacts",
     "ChangedLevel",
     "CreatedSource",
+    "CreatedToken",
     "Delivery",
     "DetectedFinding",
+    "DirectoryDeleted",
+    "DirectoryEntry",
+    "DirectoryPut",
     "DlpHit",
     "Erasure",
     "EventPlace",
@@ -107,7 +118,10 @@ __all__ = [
     "Limits",
     "Login",
     "MatchingUser",
+    "MissedName",
     "NamedRule",
+    "NotificationChannel",
+    "NotificationResult",
     "Notified",
     "OwnBehavior",
     "Paused",
@@ -119,6 +133,7 @@ __all__ = [
     "Replay",
     "ReplayFilter",
     "ReplayStarted",
+    "RiskException",
     "Rule",
     "RuleFailures",
     "Source",
@@ -129,6 +144,7 @@ __all__ = [
     "SourceSample",
     "StreamHealth",
     "SuggestedBehavior",
+    "Token",
     "TriedFinding",
     "User",
     "UserAtRisk",
@@ -136,4 +152,5 @@ __all__ = [
     "UserFinding",
     "UserReference",
     "Verifying",
+    "WaitingMessage",
 ]

@@ -6,11 +6,15 @@ from typing import Self
 
 from riskrelay.client.sync.behaviors import Behaviors
 from riskrelay.client.sync.deliveries import Deliveries, Replays
+from riskrelay.client.sync.directory import Directory
+from riskrelay.client.sync.exceptions import Exceptions
 from riskrelay.client.sync.findings import Activity, Findings
 from riskrelay.client.sync.integrations import Credentials, Integrations
+from riskrelay.client.sync.notifications import NotificationChannels
 from riskrelay.client.sync.rules import Rules
 from riskrelay.client.sync.session import Session
 from riskrelay.client.sync.sources import Sources
+from riskrelay.client.sync.tokens import AuditLog, Tokens
 from riskrelay.client.sync.transport import HttpTransport, Transport
 from riskrelay.client.sync.users import Resets, Users
 
@@ -64,6 +68,11 @@ class Client:
         self.replays = Replays(session)
         self.behaviors = Behaviors(session)
         self.rules = Rules(session)
+        self.exceptions = Exceptions(session)
+        self.directory = Directory(session)
+        self.notification_channels = NotificationChannels(session)
+        self.tokens = Tokens(session)
+        self.audit = AuditLog(session)
 
     def __enter__(self) -> Self:
         """Return the client. Nothing is connected before the first call."""
