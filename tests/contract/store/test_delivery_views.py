@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -101,9 +102,27 @@ async def test_pages_together_are_the_whole(store: Store, monkeypatch: pytest.Mo
     world = await mixed(store)
     states = [None, *DeliveryState]
     whole = [[one.jti for one in (await page_of(world, state)).deliveries] for state in states]
-    for window in (1, 2, 2_000):
-        monkeypatch.setattr(scans, "_WINDOW", window)
-        assert [await paged(world, state) for state in states] == whole
+    for near in (1, 4):  # pages in the first window
+        monkeypatch.setattr(scans, "_NEAR", near)
+        for window in (1, 2, 2_000):
+            monkeypatch.setattr(scans, "_WINDOW", window)
+            assert [await paged(world, state) for state in states] == whole
+
+
+async def test_a_few_of_a_long_log_need_no_whole_window(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest delivered and dead ones are near the end of nearly every log."""
+    world = await mixed(store)
+    read: list[int] = []
+    window = scans._window
+
+    def noted(*arguments: Any, many: int, **more: Any) -> scans.Scan:
+        read.append(many)
+        return window(*arguments, many=many, **more)
+
+    monkeypatch.setattr(scans, "_window", noted)
+    for state in (DeliveryState.DELIVERED, DeliveryState.DEAD):
+        assert len((await page_of(world, state, limit=1)).deliveries) == 1
+    assert max(read) == 8
 
 
 async def test_the_newest_of_the_account_are_found_where_something_happened(store: Store) -> None:

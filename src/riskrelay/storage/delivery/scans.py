@@ -23,6 +23,7 @@ from riskrelay.storage.tables import events, held_events
 NEWEST = 2**62
 """A number above those of all events."""
 
+_NEAR = 4  # guessed: the first window, in pages
 _WINDOW = 2_000  # guessed: some milliseconds; a rarer delivery takes one more click
 
 IS_HELD = and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))
@@ -102,11 +103,18 @@ def scan(connection: Connection, lane: Lane, wanted: DeliveryFilter, below: int,
         many = many if wanted.event_type is None else _WINDOW
         return _window(connection, lane, statement, wanted, below=below, many=many, fits=fits)
 
+    def windows(statement: Select[*tuple[Any, ...]], below: int, fits: Callable[[Any], bool]) -> Scan:
+        # Most logs have enough of them at their end: a page of twenty lanes needs no 40,000 rows.
+        near = window(statement, below, min(_NEAR * (limit + 1), _WINDOW), fits)
+        if near.end == 0 or len(near.found) > limit or wanted.event_type is not None:
+            return near
+        return window(statement, below, _WINDOW, fits)
+
     if state is None:
         return window(_LOG, below, limit + 1, lambda row: True)
     if state is DeliveryState.DELIVERED:
-        return window(_LOG, min(below, cursor + 1), _WINDOW, lambda row: row.state is None)
-    held = window(_HELD, min(below, cursor + 1), _WINDOW, lambda row: row.state == state.value)
+        return windows(_LOG, min(below, cursor + 1), lambda row: row.state is None)
+    held = windows(_HELD, min(below, cursor + 1), lambda row: row.state == state.value)
     if state is not DeliveryState.PENDING or below <= cursor + 1:
         return held
     above = window(_LOG, below, limit + 1, lambda row: row.seq > cursor)

@@ -10,7 +10,7 @@ from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.risk.behaviors import BehaviorId, behaviors_in_use, settings_with
-from riskrelay.ports import Sent, Services, Transaction
+from riskrelay.ports import Sent, Services, Stock, Transaction
 from riskrelay.web.account_api.findings import FindingBody
 from riskrelay.web.account_api.known_behaviors import known_behaviors
 from riskrelay.web.account_api.plain_findings import finding_of
@@ -65,15 +65,20 @@ class FirstStepScreens:
         return response
 
 
-def first_steps(tx: Transaction, settings: Settings) -> tuple[list[Step], Sent | None]:
-    """Return the first steps of an account, and the latest event that was queued."""
+def first_steps(tx: Transaction, settings: Settings, stock: Stock | None) -> tuple[list[Step], Sent | None]:
+    """Return the first steps of an account, and the latest event that was queued.
+
+    Args:
+        stock: the latest counts. If they have a receipt and all else is done, no event is looked for.
+    """
+    is_done = {
+        "has_integration": bool(tx.integrations.all()),
+        "has_behavior": any(one.enabled for one in settings.values()),
+        "has_source": tx.sources.count() > 0,
+        "has_finding": bool(tx.user_views.by_email("", None, 1)),
+    }
+    if all(is_done.values()) and stock is not None and stock.ledger.delivered:
+        return steps_of(**is_done, has_receipt=True), None
     taken = tx.delivery_views.latest(None, DeliveryState.DELIVERED, 1)
-    latest = tx.delivery_views.latest(None, None, 1)
-    steps = steps_of(
-        has_integration=bool(tx.integrations.all()),
-        has_behavior=any(one.enabled for one in settings.values()),
-        has_source=tx.sources.count() > 0,
-        has_finding=bool(tx.user_views.by_email("", None, 1)),
-        has_receipt=bool(taken),
-    )
-    return steps, next(iter(taken or latest), None)
+    latest = taken or tx.delivery_views.latest(None, None, 1)
+    return steps_of(**is_done, has_receipt=bool(taken)), next(iter(latest), None)

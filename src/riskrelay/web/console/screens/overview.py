@@ -106,9 +106,10 @@ class OverviewScreens:
 
 def _seen(tx: Transaction, window: Window, since: datetime, now: datetime, *, with_steps: bool) -> _Seen:
     settings = settings_with(tx.behaviors.stored())
-    steps, latest = first_steps(tx, settings) if with_steps else ([], None)
+    stock = tx.stocks.latest()
+    steps, latest = first_steps(tx, settings, stock) if with_steps else ([], None)
     return _Seen(
-        stock=tx.stocks.latest(),
+        stock=stock,
         integrations=len(tx.integrations.all()),
         needing_attention=tx.health.needing_attention(_NEEDING_ATTENTION),
         sources=source_rows(tx, now),
