@@ -31,13 +31,19 @@ from support.databases import PostgresServer
 TARGET_MS = 300  # every screen, measured at the server
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _CONSOLE = "/console/accounts/{account_id}"
+_USERS = "users=user-000017@big.example+user-000018@big.example"
 _QUERIES = {
     "": ("window=6h", "window=24h"),
     "/users": ("level=high", "level=low", "q=user-05", "q=nobody"),
     "/users/resets": ("level=high", "behavior=imp_travel", "last_event_from=2026-01-01T00:00"),
     "/integrations": ("q=tenant-1",),
     "/integrations/{integration_id}/deliveries": tuple(f"state={state}" for state in DeliveryState),
-    "/integrations/{integration_id}/replays": ("state=dead", "state=dead&reason=invalid_request"),
+    "/integrations/{integration_id}/replays": (
+        "state=dead",
+        "state=dead&reason=invalid_request",
+        f"state=dead&{_USERS}",
+        f"edit=1&find=user-05&{_USERS}",
+    ),
     "/live": ("state=dead", "state=pending"),
 }
 """What else a screen can be asked for, by its route; what it does not know changes nothing."""
@@ -167,7 +173,13 @@ def console_pages(browser: Browser, population: Population) -> Iterator[str]:
     integration = population.id_of("integration", 0)
     base = f"/accounts/{population.account_id}/zt_risk_scoring"
     behavior = {"id": "vpn_from_abroad", "name": "VPN", "description": "A VPN from abroad.", "risk_level": "low"}
+    rule = {"name": "3", "within_seconds": 3_600, "when": "$count(findings) >= 3", "level": "high", "enabled": False}
+    exception = {"pattern": "svc-*@big.example", "effect": "ignore", "reason": "Service accounts."}
+    channel = {"kind": "slack", "name": "Ops", "target": "https://hooks.example.com/1", "conditions": ["disk"]}
     values = {
+        "rule_id": browser.create(f"{base}/rules", rule),
+        "exception_id": browser.create(f"{base}/exceptions", exception),
+        "channel_id": browser.create(f"{base}/notification_channels", channel),
         "account_id": population.account_id,
         "integration_id": integration,
         "user_id": population.id_of("user", 1),
