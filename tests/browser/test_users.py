@@ -65,6 +65,17 @@ def test_a_user_is_reset_by_keyboard_alone(person: Person) -> None:
     expect(page.get_by_text("User reset.")).to_be_visible()
 
 
+def test_a_bulk_reset_names_users_by_email(person: Person) -> None:
+    """An address without a user is refused beside the field."""
+    page = person.open("/users/resets")
+    page.get_by_label("Users").fill("mara.silva@example.com, nobody@example.com")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("No user has the email address nobody@example.com")).to_be_visible()
+    page.get_by_label("Users").fill("Mara.Silva@example.com")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("heading", name="1 user matches")).to_be_visible()
+
+
 @pytest.mark.parametrize("level", ["", "?level=any", "?q=none"])
 def test_nothing_serious_is_wrong_with_the_list(person: Person, level: str) -> None:
     """Says axe-core, in light and dark, full and empty."""

@@ -1,15 +1,17 @@
 """Bulk resets: preview, start, and progress."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
 from riskrelay.actions.bulk_resets import control_bulk_reset, start_bulk_reset
 from riskrelay.actions.users import MAX_REASON_CHARACTERS
-from riskrelay.core.errors import Invalid
+from riskrelay.core.email_addresses import email_key
+from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import settings_with
 from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId
+from riskrelay.core.risk.findings import UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.bulk_resets import UserFilterBody, filter_of, preview
@@ -44,7 +46,7 @@ class BulkResetScreens:
         problems: Mapping[str, str] = {}
         wanted: BulkResetFilter | None = None
         try:
-            wanted = _wanted(fields) if any(fields.values()) and "edit" not in visit.query else None
+            wanted = await self._wanted(visit, fields) if any(fields.values()) and "edit" not in visit.query else None
         except Invalid as error:
             problems = problems_of(error)
 
@@ -70,7 +72,7 @@ class BulkResetScreens:
 
     async def start(self, visit: Visit) -> Response:
         """Start the previewed bulk reset."""
-        wanted = _wanted({name: visit.form.get(name, "").strip() for name in _FIELDS})
+        wanted = await self._wanted(visit, {name: visit.form.get(name, "").strip() for name in _FIELDS})
         reason = read_fields(ResetBody, {"reason": " ".join(visit.form.get("reason", "").split())}).reason
         count, _ = await self._services.store.read(visit.account, lambda tx: preview(tx, wanted))
         started = await start_bulk_reset(self._services, visit.account, visit.actor, wanted, reason=reason, total=count)
@@ -83,18 +85,32 @@ class BulkResetScreens:
         await control_bulk_reset(self._services, visit.account, visit.actor, reset_id, status=status)
         return self._pages.see(_path(visit), job=reset_id, done=f"reset-{status.value}")
 
+    async def _wanted(self, visit: Visit, fields: Mapping[str, str]) -> BulkResetFilter:
+        """Return the filter of a form.
+
+        Raises: Invalid.
+        """
+        given: dict[str, object] = dict(fields)
+        for name in ("last_event_from", "last_event_to"):
+            given[name] = utc_field(name, fields[name])
+        given["users"] = await self._user_ids(visit, fields["users"].replace(",", " ").split()) or ""
+        return filter_of(read_fields(UserFilterBody, given))
+
+    async def _user_ids(self, visit: Visit, named: Sequence[str]) -> list[str]:
+        """Return the ids of users that are named by id, or by address if the visitor may see users.
+
+        Raises: Invalid: no user has one of the addresses.
+        """
+        emails = [one for one in named if "@" in one] if visit.may_see_subjects else []
+        if not emails:
+            return list(named)
+        references = [UserRef(email) for email in emails]
+        users = await self._services.store.read(visit.account, lambda tx: tx.users.find(references))
+        unknown = next((email for email in emails if email_key(email) not in users), None)
+        if unknown is not None:
+            raise Invalid([Fault(FaultKind.WRONG_VALUE, "/users", f"No user has the email address {unknown}")])
+        return [users[email_key(one)].user_id if one in emails else one for one in named]
+
 
 def _path(visit: Visit) -> str:
     return account_path(visit.account, "users", "resets")
-
-
-def _wanted(fields: Mapping[str, str]) -> BulkResetFilter:
-    """Return the filter of a form.
-
-    Raises: Invalid.
-    """
-    given: dict[str, object] = dict(fields)
-    for name in ("last_event_from", "last_event_to"):
-        given[name] = utc_field(name, fields[name])
-    given["users"] = fields["users"].replace(",", " ").split() or ""
-    return filter_of(read_fields(UserFilterBody, given))
