@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from support.browser import NARROW, Person, chromium
+from support.browser import NARROW, Look, Person, chromium
 from support.service import Service, running
 
 
@@ -17,16 +17,23 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running service with the account acme."""
+def look(request: pytest.FixtureRequest) -> Look:
+    """What the person looks with: `walked`, or a wide window in the light."""
+    chosen: Look = getattr(request, "param", Look())
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, look: Look) -> Iterator[Service]:
+    """A running service with the account acme, for each look a new one."""
     with running(tmp_path_factory.mktemp("console")) as service:
         yield service
 
 
 @pytest.fixture
-def stranger(browser: Browser, service: Service) -> Iterator[Person]:
+def stranger(browser: Browser, service: Service, look: Look) -> Iterator[Person]:
     """Somebody who has not signed in. At the end: no error in the browser's console, no request to elsewhere."""
-    person = Person(browser, service)
+    person = Person(browser, service, look.size, is_dark=look.is_dark)
     yield person
     person.close()
 

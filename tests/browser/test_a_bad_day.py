@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import Person, tab_along
+from support.browser import Person, accessibility_problems, tab_along, walked
 from support.console_world import finding
 from support.local_receiver import LocalReceiver
 from support.service import Service
@@ -75,6 +75,7 @@ def see_a_silent_source(person: Person) -> None:
     tab_along(page, "link", "Sign-ins")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No event for longer than the source allows. Check the sender.")).to_be_visible()
+    assert accessibility_problems(page) == []
 
 
 def try_a_policy(person: Person) -> None:
@@ -107,6 +108,7 @@ def reset_users(person: Person) -> None:
     expect(page.get_by_text("No users at risk")).to_be_visible()
 
 
+@walked
 def test_a_day_with_the_keyboard_only(person: Person, receiver: LocalReceiver) -> None:
     """Each state says why, and leads to what can be done about it."""
     see_a_slow_receiver(person)

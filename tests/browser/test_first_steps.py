@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from riskrelay.web.console.navigation import SECTIONS
-from support.browser import Person, accessibility_problems
+from support.browser import Person, accessibility_problems, walked
 from support.service import Oracle, Service
 
 
@@ -46,6 +46,7 @@ def type_during_a_poll(page: Page, field: Locator, text: str) -> None:
     expect(field).to_have_value(text)
 
 
+@walked
 def test_the_first_steps_lead_to_a_verified_event(person: Person, oracle: Oracle) -> None:
     """Each step is done on the overview; the last one shows that the receiver accepted the event."""
     page = person.open("")
@@ -76,6 +77,7 @@ def test_the_first_steps_lead_to_a_verified_event(person: Person, oracle: Oracle
     expect(page.get_by_role("link", name="kai@example.com")).to_be_visible()
 
 
+@walked
 def test_the_keyboard_leads_everywhere(person: Person, oracle: Oracle) -> None:
     """g and a letter open a section; / searches; ? helps; Ctrl+K finds screens and objects, and Enter opens them."""
     page, keyboard = person.open(""), person.page.keyboard
@@ -113,8 +115,7 @@ def test_every_section_is_readable_on_a_phone_in_the_dark(browser: Browser, serv
     person = Person(browser, service, (390, 844), is_dark=True)
     person.sign_in()
     for section in SECTIONS:
-        person.page.get_by_role("button", name="Menu").click()
-        person.page.get_by_role("navigation", name="Sections").get_by_role("link", name=section.title).click()
+        person.go_to(section.title)
         expect(person.page.get_by_role("heading", level=1, name=section.title)).to_be_visible()
         assert person.page.evaluate("document.documentElement.scrollWidth") <= 390, section.title
     assert accessibility_problems(person.open("")) == []

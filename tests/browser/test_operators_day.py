@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.browser import Person, accessibility_problems, tab_along
+from support.browser import Person, accessibility_problems, tab_along, walked
 from support.console_world import finding
 from support.local_receiver import LocalReceiver
 from support.service import Oracle, Service
@@ -41,6 +41,7 @@ def create(page: Page, person: Person, reference: str, tenant_url: str) -> None:
     expect(page.get_by_text("Waiting for the first verification")).to_be_visible()
 
 
+@walked
 def test_an_integration_from_its_making_to_a_replayed_dead_letter(person: Person, receiver: LocalReceiver) -> None:
     """Made, verified, broken, understood, mended, drained; refused for good, and replayed."""
     page, service = person.page, person.service
@@ -74,7 +75,7 @@ def test_an_integration_from_its_making_to_a_replayed_dead_letter(person: Person
     report(service, "refused@example.com")
     expect_figure(page, "Dead letters", 1)
     receiver.run()
-    page.get_by_role("link", name="Dead letters", exact=True).click()
+    person.go_to("Dead letters")
     page.get_by_role("row", name="Okta day").get_by_role("link", name="Preview replay").click()
     expect(page.get_by_role("heading", name="1 delivery matches")).to_be_visible()
     page.get_by_role("button", name="Replay 1 delivery").click()
@@ -84,6 +85,7 @@ def test_an_integration_from_its_making_to_a_replayed_dead_letter(person: Person
     page.get_by_role("navigation", name="Integration").get_by_role("link", name="Health").click()
     expect_figure(page, "Dead letters", 0)
     expect_figure(page, "Delivered", 5)
+    assert accessibility_problems(page) == []
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,7 @@ def own(service: Service, oracle: Oracle) -> str:
     return f"/integrations/{made['id']}"
 
 
+@walked
 def test_a_delivery_shows_what_was_tried_and_what_it_says(person: Person, own: str) -> None:
     """Attempts with their phases, the answer, the decoded SET, and that its signature verifies; retried from there."""
     page = person.open(f"{own}/deliveries?state=dead")
@@ -177,6 +180,27 @@ def test_dead_letters_are_replayed_by_keyboard_alone(person: Person, own: str) -
     expect(page.get_by_text(f"{count} of {count} deliveries replayed")).to_be_visible()
 
 
+def test_the_deliveries_of_chosen_users_are_replayed(person: Person, own: str) -> None:
+    """Users are found by a part of their address; what else was chosen stays; the replay says how many were listed."""
+    report(person.service, "other@example.com")
+    page = person.open(f"{own}/replays")
+    page.get_by_label("Queued from (UTC)").fill("2026-01-01T00:00")
+    page.get_by_label("Find users").press_sequentially("dead@")
+    page.get_by_role("link", name="Add dead@example.com").click()
+    expect(page.get_by_label("Users", exact=True)).to_have_value("dead@example.com")
+    expect(page.get_by_label("Queued from (UTC)")).to_have_value("2026-01-01T00:00")
+    expect(page.get_by_text("added")).to_be_visible()
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("heading", name="1 delivery matches")).to_be_visible()
+    page.get_by_role("button", name="Replay 1 delivery").click()
+    expect(page.locator("#running")).to_contain_text("about 1 listed user")
+    expect(page.get_by_text("1 of 1 deliveries replayed")).to_be_visible()
+    page = person.open(f"{own}/deliveries?q=dead@example.com")
+    page.get_by_role("link", name="Replay deliveries about this user").click()
+    expect(page.get_by_label("Users", exact=True)).to_have_value("dead@example.com")
+
+
+@walked
 def test_the_keyboard_alone_is_sufficient(person: Person, oracle: Oracle) -> None:
     """Made, tested, paused with a reason, resumed, limited and deleted: Tab leads everywhere, Enter does it."""
     page = person.open("/integrations/new")

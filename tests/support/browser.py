@@ -1,13 +1,16 @@
 """A person at the console, in real Chromium: `pip install playwright` drives the browser that the system has."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 import axe_playwright_python
+import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from support.programs import needed
@@ -16,8 +19,38 @@ from support.service import Service
 PATIENCE_MS = 60_000  # a busy machine is no failure
 WIDE = (1280, 900)
 NARROW = (360, 740)
+DESKTOP = (1440, 900)
+PHONE = (390, 844)
 
 Role = Literal["button", "link", "textbox", "combobox"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a person looks at the console with.
+
+    Attributes:
+        size: width and height of the window, in CSS pixels.
+        is_dark: whether the system is.
+    """
+
+    size: tuple[int, int] = WIDE
+    is_dark: bool = False
+
+    def __str__(self) -> str:
+        return f"{'dark' if self.is_dark else 'light'}-{self.size[0]}"
+
+
+LOOKS = (Look(DESKTOP), Look(PHONE, is_dark=True), Look(DESKTOP, is_dark=True), Look(PHONE))
+
+
+def walked(test: Callable[..., None]) -> Callable[..., None]:
+    """Walk through a test with each of LOOKS; outside of a soak with the first two, which differ in everything."""
+    looks = LOOKS if os.environ.get("RISKRELAY_SOAK") else LOOKS[:2]
+    parametrized = pytest.mark.parametrize("look", looks, ids=str, indirect=True, scope="module")
+    marked: Callable[..., None] = pytest.mark.soak(parametrized(test))
+    return marked
+
 
 _ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -96,6 +129,14 @@ class Person:
         self.page.get_by_label("API token").fill(token or self.service.token)
         self.page.get_by_role("button", name="Sign in").click()
         self.page.wait_for_url(lambda url: not url.endswith("/sign-in"))
+
+    def go_to(self, section: str) -> Page:
+        """Follow a link of the navigation, which is behind a button on a narrow screen."""
+        menu = self.page.get_by_role("button", name="Menu")
+        if menu.is_visible():
+            menu.click()
+        self.page.get_by_role("navigation", name="Sections").get_by_role("link", name=section, exact=True).click()
+        return self.page
 
     def expect_no_problem(self) -> None:
         """Nothing was written to the browser's console, and no request left the origin."""
