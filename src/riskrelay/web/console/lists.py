@@ -160,8 +160,8 @@ class View(Generic[T]):
         '1–50, more users follow'
         """
         end = self.start + len(self.rows)
-        if self.matching is None and not self.rows:
-            return f"No {noun} here"
+        if not self.rows and (self.matching is None or self.next):
+            return f"No {noun} here" if self.first or self.next else ""
         if self.matching is None:
             more = f", more {noun} follow" if self.next else f" {noun}" if not self.start else f", the last {noun}"
             return f"{self.start + 1:,}–{end:,}{more}" if self.start or self.next else f"{end:,}{_of(end, noun)}"
@@ -192,19 +192,19 @@ def page_of(
         counted_to: where counting stops, so that a larger *total* means more than this; None: all are counted.
     """
     more_match = total is not None and counted_to is not None and total > counted_to
-    number = _page_number(visit) if visit.query.get("after") else 1
+    start = _row_number(visit) if visit.query.get("after") else 0
     return View(
         path=visit.request.url.path,
         rows=rows,
         search=search_of(visit) if placeholder else None,
         placeholder=placeholder,
         choices=_shown(visit, choices),
-        start=(number - 1) * PAGE,
+        start=start,
         matching=counted_to if more_match else total,
         more_match=more_match,
         total=None,
-        first={"after": ""} if number > 1 else {},
-        next={} if older is None else {"after": older, "page": str(number + 1)},
+        first={"after": ""} if visit.query.get("after") else {},
+        next={} if older is None else {"after": older, "row": str(start + len(rows))},
     )
 
 
@@ -302,8 +302,17 @@ def _order(value: Any) -> tuple[bool, Any]:
 
 
 def _page_number(visit: Visit) -> int:
-    text = visit.query.get("page", "")
-    return max(int(text), 1) if text.isdecimal() and text.isascii() and len(text) <= 6 else 1
+    return max(_number(visit, "page"), 1)
+
+
+def _row_number(visit: Visit) -> int:
+    """Return how many rows the pages before this one had. A page of a rare state may have had few."""
+    return _number(visit, "row")
+
+
+def _number(visit: Visit, name: str) -> int:
+    text = visit.query.get(name, "")
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 9 else 0
 
 
 def _of(count: int, noun: str) -> str:

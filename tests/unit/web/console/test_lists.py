@@ -114,11 +114,15 @@ def test_a_file_that_is_cut_says_so_in_its_name() -> None:
 
 
 def test_a_page_that_the_store_read_counts_on() -> None:
-    """The next page knows its number, so that it can say which rows it shows."""
+    """The next page knows how many rows came before it, also after a short page, so that it can say which it shows."""
     rows = [Row(str(number), number) for number in range(PAGE)]
-    second = page_of(visit(after="x", page="2"), rows, "y", placeholder="Name")
+    assert page_of(visit(), rows[:7], "x").next == {"after": "x", "row": "7"}
+    third = page_of(visit(after="y", row="57"), rows[:3], None)
+    assert third.shown_text("rows") == "58–60, the last rows"
+    assert page_of(visit(after="y", row="57"), [], "z", total=70).shown_text("rows") == "No rows here"
+    second = page_of(visit(after="x", row="50"), rows, "y", placeholder="Name")
     assert second.shown_text("rows") == "51–100, more rows follow"
-    assert (second.next, second.first) == ({"after": "y", "page": "3"}, {"after": ""})
-    assert page_of(visit(page="7"), rows[:3], None).shown_text("rows") == "3 rows"
+    assert (second.next, second.first) == ({"after": "y", "row": "100"}, {"after": ""})
+    assert page_of(visit(row="7"), rows[:3], None).shown_text("rows") == "3 rows"
     assert page_of(visit(), rows, "y", total=70).shown_text("rows") == "1–50 of 70 rows"
     assert (limit_of(visit()), limit_of(visit(format="csv"))) == (PAGE + 1, CSV_ROWS + 1)
