@@ -61,6 +61,56 @@ def live_a_day(service: Service, oracle: Oracle) -> None:
     service.result("POST", f"/{users['li.wei@example.com']}/reset")
 
 
+_NAMES = ("ana", "ben", "cleo", "dario", "elif", "femi", "gita", "hugo", "ines", "joon", "kaya", "leon")
+_LEVELS = {"imp_travel": {"expires_after_seconds": 604_800, "low_seconds": 172_800}}
+_EXCEPTIONS: tuple[dict[str, Any], ...] = (
+    {"pattern": "svc-*@example.com", "effect": "ignore", "reason": "Service accounts log in from everywhere."},
+    {
+        "user": "priya.raman@example.com",
+        "behavior": "imp_travel",
+        "effect": "cap",
+        "level": "low",
+        "reason": "Travels.",
+    },
+)
+_CHANNELS: tuple[dict[str, Any], ...] = (
+    {"kind": "slack", "name": "#identity", "conditions": ["integration_paused", "backlog", "dead_letters"]},
+    {"kind": "webhook", "name": "On-call", "conditions": ["integration_rejecting", "source_silent", "disk"]},
+)
+
+
+def furnish(service: Service) -> None:
+    """Give the account one of each: sources of products, rules, exceptions, networks, levels that end, channels."""
+    for kind, name in (("okta_system_log", "Okta production"), ("entra_sign_in", "Entra sign-ins")):
+        service.result("POST", "/sources", {"kind": kind, "name": name})
+    when = '$count($distinct(findings[level="low"].behavior)) >= 2'
+    rule = {
+        "name": "Two different low findings",
+        "within_seconds": 86_400,
+        "when": when,
+        "level": "medium",
+    }
+    service.result("POST", "/rules", {**rule, "description": "Small things add up."})
+    for one in _EXCEPTIONS:
+        service.result("POST", "/exceptions", one)
+    networks = [{"name": "Berlin office", "cidr": "203.0.113.0/24"}, {"name": "VPN provider", "asn": 64_500}]
+    service.result("PUT", "/networks", {"networks": networks})
+    service.result("PUT", "/levels", {"durations": _LEVELS, "seconds_between_events": 600})
+    for channel in _CHANNELS:
+        service.result("POST", "/notification_channels", {**channel, "target": "http://127.0.0.1:9/hooks/secret"})
+
+
+def bring_users(service: Service, count: int) -> None:
+    """Let *count* more users have a finding, so that lists have pages."""
+    behaviors = [behavior for _, _, behavior, _ in DAY]
+    names = [f"{_NAMES[place % len(_NAMES)]}.{place:03}@example.com" for place in range(count)]
+    service.result(
+        "POST",
+        "/findings",
+        [finding(name, None, behaviors[place % len(behaviors)], {}) for place, name in enumerate(names)],
+    )
+
+
 def fill_charts(service: Service) -> None:
     """Give the account six hours in which findings came and levels moved, for charts to look at. The service must not
     run; the counts are charts' alone, so users and ledger know nothing of them."""
