@@ -58,7 +58,7 @@ OKTA = Product(
         verification=verification,
     ),
     audience=OriginAudience(tenant="an Okta org"),
-    delivered_note="Okta also accepts events about unknown e-mail addresses.",
+    delivered_note="Okta also accepts events about unknown email addresses.",
     setup_steps=(
         "Open the Okta Admin Console of **{tenant_url}** as a super admin.",
         "Go to **Security**, **Device Integrations**, **Receive shared signals**, and choose **Create stream**.",

@@ -4,20 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from riskrelay.core.ssf.level_changes import TEST_USER
+from riskrelay.web.console.formats import sentence_case
 
 
 def event_words(claims: Mapping[str, Any]) -> str:
     """Return what an event says: the change of a level, or the name of its type.
 
     >>> event_words({"events": {"https://example.com/verification": {"state": "x"}}})
-    'verification'
+    'Verification'
     """
     members = next(iter(claims["events"].values()))
     if event_subject(claims) == TEST_USER:
-        return "test event"
+        return "Test event"
     if "current_level" in members:
         return f"{str(members.get('previous_level', 'none')).lower()} → {str(members['current_level']).lower()}"
-    return event_type_name(next(iter(claims["events"])))
+    return sentence_case(event_type_name(next(iter(claims["events"]))))
 
 
 def event_type_name(uri: str) -> str:

@@ -60,6 +60,15 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def sentence_case(words: str) -> str:
+    """Return words with a capital first letter; the other letters stay.
+
+    >>> sentence_case("session revoked"), sentence_case("TLS")
+    ('Session revoked', 'TLS')
+    """
+    return words[:1].upper() + words[1:]
+
+
 def milliseconds(value: float) -> str:
     """Return a short duration, in the most readable unit.
 

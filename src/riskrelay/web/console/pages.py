@@ -13,6 +13,7 @@ from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.health import in_words
 from riskrelay.core.delivery.reasons import WITHHELD, reason_in_words, shown_detail, shown_status_reason
 from riskrelay.core.risk.behaviors import reason_for
+from riskrelay.core.sources.kinds import kind_name
 from riskrelay.ports import Clock
 from riskrelay.web.console import formats
 from riskrelay.web.console.assets import Assets
@@ -123,6 +124,8 @@ class Pages:
             "absolute": formats.absolute,
             "machine": formats.machine,
             "number": formats.number,
+            "sentence_case": formats.sentence_case,
+            "kind_name": kind_name,
             "behaviors": reason_for,
             "duration": in_words,
             "ms": formats.milliseconds,
@@ -173,7 +176,7 @@ def with_query(request: Request, changes: Mapping[str, str | None]) -> str:
     return _url(request, {name: value for name, value in {**kept, **changes}.items() if value})
 
 
-_OF_ONE_ANSWER = ("done", "after", "page", "format")
+_OF_ONE_ANSWER = ("done", "after", "row", "page", "format")
 
 
 def _url(request: Request, query: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from riskrelay.core.sources.kinds import kind_name
 from riskrelay.core.sources.sources import COUNTED_FOR, Became, Counts, Source, SourceState, state_of, total
 from riskrelay.ports import Transaction
 from riskrelay.web.console.lists import Choice, Column, ListOf
@@ -42,9 +43,19 @@ def source_rows(tx: Transaction, now: datetime) -> list[SourceRow]:
     ]
 
 
+RESULTS = {
+    "finding": "Findings",
+    "activity": "Activity",
+    "duplicate": "Duplicates",
+    "ignored": "Ignored",
+    "refused": "Refused",
+}
+"""The names of the figures of a source, by the result of its events."""
+
+
 def _numbers(became: Became) -> Column[SourceRow]:
     return Column(
-        title=became.value.capitalize(), value=lambda row: row.count(became), sort=became.value, is_largest_first=True
+        title=RESULTS[became.value], value=lambda row: row.count(became), sort=became.value, is_largest_first=True
     )
 
 
@@ -52,13 +63,13 @@ SOURCES: ListOf[SourceRow] = ListOf(
     name="sources",
     columns=(
         Column(title="Source", value=lambda row: row.source.name, sort="name"),
-        Column(title="Kind", value=lambda row: row.source.kind),
+        Column(title="Kind", value=lambda row: kind_name(row.source.kind)),
         Column(title="State", value=lambda row: row.state.value, sort="state"),
         Column(title="Last event", value=lambda row: row.source.last_event_at, sort="last", is_largest_first=True),
         *(_numbers(became) for became in Became),
         Column(title="Source ID", value=lambda row: row.source.source_id),
     ),
-    words=lambda row: (row.source.name, row.source.kind.replace("_", " ")),
+    words=lambda row: (row.source.name, row.source.kind.replace("_", " "), kind_name(row.source.kind)),
     placeholder="Name or kind contains",
     choices=(
         Choice(name="state", label="State", words={"": "any state", **{one.value: one.value for one in SourceState}}),

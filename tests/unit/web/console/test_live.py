@@ -56,4 +56,4 @@ def test_an_event_without_a_change_says_what_it_is() -> None:
             sent("b", DeliveryState.PENDING, change("1", TEST_USER)),
         ]
     )
-    assert (updated.words, test.words) == ("stream updated", "test event")
+    assert (updated.words, test.words) == ("Stream updated", "Test event")

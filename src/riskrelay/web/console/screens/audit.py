@@ -81,7 +81,31 @@ def _things(tx: Transaction, visit: Visit) -> Mapping[tuple[Kind, str], Thing]:
     settings = settings_with(tx.behaviors.stored())
     path = account_path(visit.account, "behaviors")
     behaviors = {(Kind.BEHAVIOR, str(one)): Thing(name=name_of(one, settings), href=path) for one in settings}
-    return {**integrations, **sources, **behaviors}
+    return {**integrations, **sources, **behaviors, **_settings(tx, visit)}
+
+
+def _settings(tx: Transaction, visit: Visit) -> Mapping[tuple[Kind, str], Thing]:
+    """Return the rules, exceptions and channels. What an exception covers identifies a user."""
+    rules, exceptions, channels = (
+        account_path(visit.account, *parts) for parts in (("rules",), ("exceptions",), ("settings", "notifications"))
+    )
+    covered = tx.exceptions.all() if visit.may_see_subjects else []
+    return {
+        **{
+            (Kind.RULE, str(rule.rule_id)): Thing(name=rule.name, href=f"{rules}/{rule.rule_id}")
+            for rule, _ in tx.rules.all()
+        },
+        **{
+            (Kind.EXCEPTION, str(one.exception_id)): Thing(name=one.covered, href=f"{exceptions}/{one.exception_id}")
+            for one in covered
+        },
+        **{
+            (Kind.CHANNEL, str(one.channel.channel_id)): Thing(
+                name=one.channel.name, href=f"{channels}/{one.channel.channel_id}"
+            )
+            for one in tx.channels.all()
+        },
+    }
 
 
 def _file(entries: Sequence[AuditEntry], things: Mapping[tuple[Kind, str], Thing]) -> Response:

@@ -17,14 +17,14 @@ from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
 
 NUMBERS = {
-    "max_km_per_h": ("Speed in km/h", "Two logins are impossible travel only if it requires a higher speed."),
-    "min_km": ("Distance in km", "They must also be farther apart than this, less both accuracy radii."),
-    "ipv4_ipv6_min_km": ("Distance between IPv4 and IPv6 in km", "One device has both; their places often differ."),
+    "max_km_per_h": ("Speed (km/h)", "Two logins are impossible travel only if it requires a higher speed."),
+    "min_km": ("Distance (km)", "They must also be farther apart than this, less both accuracy radii."),
+    "ipv4_ipv6_min_km": ("Distance between IPv4 and IPv6 (km)", "One device has both; their places often differ."),
     "known_places_days": (
-        "Known places in days",
-        "Travel between places of recent logins, in this number of days, is possible. 0 disables it.",
+        "Known places (days)",
+        "Travel between the places of the user's logins of this many days is possible. 0 disables this.",
     ),
-    "lateness_hours": ("Lateness in hours", "Older activity is not used. At most 168."),
+    "lateness_hours": ("Late activity (hours)", "Activity that arrives later than this is not used. At most 168."),
 }
 FLAGS = {
     "exempt_same_ip": "Ignore travel between equal addresses",

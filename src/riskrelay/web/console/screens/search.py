@@ -5,6 +5,7 @@ import re
 from starlette.responses import Response
 
 from riskrelay.core.credentials import Scope
+from riskrelay.core.sources.kinds import kind_name
 from riskrelay.ports import Services, Transaction
 from riskrelay.web.console.lists import search_of
 from riskrelay.web.console.navigation import account_path, delivery_path
@@ -56,7 +57,7 @@ def _stored(tx: Transaction, visit: Visit, search: str) -> Groups:
         if word in one.reference_id.casefold() or word in one.tenant_url.casefold() or one.integration_id == word
     ]
     sources = [
-        Found(title=one.name, note=one.kind, href=account_path(visit.account, "sources", one.source_id))
+        Found(title=one.name, note=kind_name(one.kind), href=account_path(visit.account, "sources", one.source_id))
         for one in tx.sources.all()
         if word in one.name.casefold() or one.source_id == word
     ]

@@ -46,8 +46,15 @@ from riskrelay.web.console.lists import wants_csv
 from riskrelay.web.console.named import id_of
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
-from riskrelay.web.console.source_rows import SOURCES, source_rows
+from riskrelay.web.console.source_rows import RESULTS, SOURCES, source_rows
 from riskrelay.web.console.visits import Visit
+
+_CREDENTIALS = {
+    "header": "A secret in the Authorization header",
+    "path": "A secret at the end of the address",
+    "signature": "A signature (HMAC) of each body, as GitHub sends it",
+}
+"""What a page says for each kind of credential."""
 
 
 class SourceScreens:
@@ -166,6 +173,7 @@ class SourceScreens:
             results=list(Became),
             kinds=sorted(self._signals.mapper.shipped),
             credentials=list(CredentialKind),
+            credential_words=_CREDENTIALS,
             problems=problems or {},
             filled=visit.form,
         )
@@ -197,7 +205,7 @@ class SourceScreens:
             status,
             source=source,
             state=state_of(source, counts, now).value,
-            figures=[(kind.value, total(counts, (kind,))) for kind in Became],
+            figures=[(RESULTS[kind.value], total(counts, (kind,))) for kind in Became],
             reasons=[
                 (became.value, reason.value, sentence(reason), count)
                 for (became, reason), count in sorted(counts.items(), key=lambda one: -one[1])
@@ -205,6 +213,7 @@ class SourceScreens:
             ],
             credentials=credentials,
             kinds=list(CredentialKind),
+            credential_words=_CREDENTIALS,
             samples=samples,
             mapping=visit.form.get("mapping") or yaml.safe_dump(document, sort_keys=False, allow_unicode=True),
             events_url=f"{base}/events",

@@ -38,9 +38,15 @@ function inUnit(value, unit) {
 const clock = (at) => (at === null ? "" : new Date(at * 1000).toISOString().slice(11, 16));
 const moment = (at) => `${new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 
-function axes(unit, times) {
+// Counts have no fractions: a scale of few of them would name a half.
+const WHOLE = [1, 2, 5].flatMap((step) => [...Array(10).keys()].map((power) => step * 10 ** power)).sort((one, other) => one - other);
+const isWhole = (columns) => columns.slice(1).every((column) => column.values.every((value) => value === null || Number.isInteger(value)));
+
+function axes(unit, columns) {
+  const times = columns[0].values;
   const span = times[times.length - 1] - times[0];
-  const tick = span > 2 * 86400 ? (at) => moment(at).slice(5, 10) : span > 600 ? clock : (at) => new Date(at * 1000).toISOString().slice(11, 19);
+  const hasSeconds = span <= 600;
+  const tick = span > 2 * 86400 ? (at) => moment(at).slice(5, 10) : !hasSeconds ? clock : (at) => new Date(at * 1000).toISOString().slice(11, 19);
   const shared = {
     stroke: color("muted"),
     grid: { stroke: color("border"), width: 1 },
@@ -48,8 +54,13 @@ function axes(unit, times) {
     font: "12px system-ui, sans-serif",
   };
   return [
-    { ...shared, size: 32, values: (plot, splits) => splits.map(tick) },
-    { ...shared, size: 60, ...(unit === "level" ? { splits: [0, 1, 2, 3] } : {}), values: (plot, splits) => splits.map((value) => inUnit(value, unit)) },
+    { ...shared, size: 32, space: hasSeconds ? 80 : 55, values: (plot, splits) => splits.map(tick) },
+    {
+      ...shared,
+      size: 60,
+      ...(unit === "level" ? { splits: [0, 1, 2, 3] } : isWhole(columns) && unit !== "ms" ? { incrs: WHOLE } : {}),
+      values: (plot, splits) => splits.map((value) => inUnit(value, ["level", "ms"].includes(unit) ? unit : "")),
+    },
   ];
 }
 
@@ -166,7 +177,7 @@ function draw(figure) {
     cursor: { y: false, drag: { x: true, y: false } },
     legend: { show: false },
     scales: { y: { range: (plot, low, high) => (kind === "levels" ? [0, 3.2] : [0, Math.max(high * 1.1, 1)]) } },
-    axes: axes(figure.dataset.unit, columns[0].values),
+    axes: axes(figure.dataset.unit, columns),
     series: [{}, ...lines],
     plugins: [tooltip(figure, columns, hidden)],
     hooks: {
