@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections import Counter
 from typing import Any
 
@@ -87,12 +88,17 @@ def what_fits_is_refused_for_a_reason(
     unexplained = [
         error
         for error in errors
-        if not _explained(error) and not (own_rules and error["source"]["pointer"].startswith(own_rules))
+        if not _explained(error) and not (own_rules and _in_item(error["source"]["pointer"]).startswith(own_rules))
     ]
     if unexplained or not errors:
         raise Failure(
             operation=case.operation.label, title="What fits the contract was refused", message=response.text[:2_000]
         )
+
+
+def _in_item(pointer: str) -> str:
+    """Return a pointer without the place in an array."""
+    return re.sub(r"^/[0-9]+(?=/)", "", pointer)
 
 
 def _explained(error: dict[str, Any]) -> bool:

@@ -86,7 +86,7 @@ def test_other_media_types_and_compressed_bodies_are_a_415(
     for kind in ("text/plain", "application/xml", "multipart/form-data; boundary=x", "", "json", "application/jsonx"):
         answer = send(service, method, path, example, Content_Type=kind)
         assert (answer.status, answer.codes) == (415, {1005}), kind
-    is_batch = path.endswith(("/findings", "/activity", "/directory"))
+    is_batch = path.endswith(("/findings", "/activity", "/directory", "/security_events"))
     coding, packed = ("br", example) if is_batch else ("gzip", gzip.compress(example))
     answer = send(service, method, path, packed, Content_Encoding=coding)
     assert (answer.status, answer.codes) == (415, {1005})
