@@ -100,6 +100,11 @@ def small_request() -> AbstractContextManager[None]:
     return _SmallRequest() if _REQUESTS.large else _NOT_COUNTED
 
 
+def small_requests_wait() -> bool:
+    """Return whether small requests are in work beside a large one."""
+    return _REQUESTS.small > 0
+
+
 async def give_way() -> None:
     """Wait before a step of a large request while small requests are in work. Other tasks always get a turn."""
     await asyncio.sleep(0)

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace as replace_finding
 from sqlalchemy import update
 
+from riskrelay.actions import large_writes as large_writes_action
 from riskrelay.actions.applying import PART_ROWS
 from riskrelay.actions.behaviors import set_behaviors
 from riskrelay.actions.large_writes import LARGE, finish_abandoned_writes
@@ -128,9 +129,26 @@ async def events_queued(services: Services) -> int:
     return sum(ledger.queued for ledger in await services.store.read_installation(lambda tx: tx.ledgers()))
 
 
+@pytest.fixture
+def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small requests are in work all the time."""
+    monkeypatch.setattr(large_writes_action, "small_requests_wait", lambda: True)
+
+
+async def test_parts_share_transactions_while_no_small_request_waits(store: Store) -> None:
+    """A few commits instead of one for each part, and still bounded."""
+    services, watched = await world(store)
+    await record_findings(services, ACCOUNT, many(MANY))
+    written = [rows for rows in watched.rows if rows]
+    assert PART_ROWS < max(written) <= 8 * PART_ROWS
+    assert len(written) <= -(-sum(written) // (8 * PART_ROWS)) + 1
+    assert await store.read(ACCOUNT, lambda tx: stored(tx, MANY)) == (MANY, MANY, MANY)
+    assert await events_queued(services) == MANY
+
+
 @pytest.mark.parametrize("users", [1, MANY // 2])
-async def test_no_transaction_of_many_findings_is_long(store: Store, users: int) -> None:
-    """None writes more than the rows of a part, and each user's level changes once."""
+async def test_no_transaction_of_many_findings_is_long(store: Store, small_requests: None, users: int) -> None:
+    """Beside small requests, none writes more than the rows of a part, and each user's level changes once."""
     services, watched = await world(store)
     recorded = await record_findings(services, ACCOUNT, many(users))
     assert (recorded.accepted, recorded.duplicates, len(recorded.changes)) == (MANY, 0, users)
@@ -142,8 +160,8 @@ async def test_no_transaction_of_many_findings_is_long(store: Store, users: int)
 
 
 @pytest.mark.parametrize("users", [1, MANY // 3])
-async def test_no_transaction_of_much_activity_is_long(store: Store, users: int) -> None:
-    """None writes more than the rows of a part; what is found is what would be found at once."""
+async def test_no_transaction_of_much_activity_is_long(store: Store, small_requests: None, users: int) -> None:
+    """Beside small requests, none writes more than the rows of a part; what is found is what would be found at once."""
     services, watched = await world(store)
     recorded = await record_activity(services, ACCOUNT, logins(users))
     assert recorded.exempt == {}
@@ -156,8 +174,8 @@ async def test_no_transaction_of_much_activity_is_long(store: Store, users: int)
     assert (repeated.accepted, repeated.duplicates, repeated.findings) == (0, MANY, [])
 
 
-async def test_no_transaction_of_a_behavior_that_moves_many_users_is_long(store: Store) -> None:
-    """Each user is moved and notified once, and the setting holds."""
+async def test_no_transaction_of_a_behavior_that_moves_many_users_is_long(store: Store, small_requests: None) -> None:
+    """Beside small requests. Each user is moved and notified once, and the setting holds."""
     services, watched = await world(store)
     await record_findings(services, ACCOUNT, many(MANY))
     watched.rows.clear()
