@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from riskrelay.actions.coalesce import Admitting, BacklogPlans, admit_events, admitted_only, coalesces, read_lane
+from riskrelay.actions.sharing import read_together
 from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneWork, settle
 from riskrelay.core.delivery.queued_events import QueuedEvent
@@ -95,20 +96,15 @@ async def poll_stream(
 
 
 async def _is_caught_up(services: Services, receiver: Receiver, stream_id: StreamId) -> bool:
-    """Return whether a poll finds nothing and writes nothing, which is true of most. Concurrent polls share the query.
+    """Return whether a poll finds nothing and writes nothing, which is true of most.
 
     Returns: False if there is no such stream.
     """
-    polled = receiver.account_id, receiver.integration_id, stream_id
-    return await services.gathering.join(_is_caught_up, polled, partial(_caught_up, services))
+    return await read_together(services, (receiver.account_id, receiver.integration_id, stream_id), _read_caught_up)
 
 
-async def _caught_up(services: Services, polled: Sequence[tuple[AccountId, IntegrationId, StreamId]]) -> list[bool]:
-    def query(tx: Installation) -> list[bool]:
-        found = {stream: tx.receivers.is_caught_up(*stream) for stream in set(polled)}
-        return [found[stream] for stream in polled]
-
-    return await services.store.read_installation(query)
+def _read_caught_up(tx: Installation, polled: tuple[AccountId, IntegrationId, StreamId]) -> bool:
+    return tx.receivers.is_caught_up(*polled)
 
 
 async def _first_answer(

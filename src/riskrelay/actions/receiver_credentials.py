@@ -1,11 +1,11 @@
 """Credentials of receivers: create, exchange, check, revoke."""
 
 import hmac
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
+from riskrelay.actions.sharing import read_together
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor, hash_token
 from riskrelay.core.errors import Forbidden, NotFound, UnknownToken, found
@@ -131,9 +131,7 @@ async def authenticate_receiver(
     Rule: RFC 6750 §3.1; IOP 1.0 §2.7.3.
     """
     digest = hash_token(token)
-    stored = await services.gathering.join(
-        authenticate_receiver, (integration_id, digest), partial(_find_tokens, services)
-    )
+    stored = await read_together(services, (integration_id, digest), _find_token)
     if stored is None or not hmac.compare_digest(stored.token_hash, digest):
         raise UnknownToken
     if not stored.is_valid(services.clock.now()):
@@ -143,14 +141,8 @@ async def authenticate_receiver(
     return stored.receiver
 
 
-async def _find_tokens(
-    services: Services, requests: Sequence[tuple[IntegrationId, bytes]]
-) -> list[ReceiverToken | None]:
-    def query(tx: Installation) -> list[ReceiverToken | None]:
-        tokens = {request: tx.receivers.by_token(*request) for request in set(requests)}
-        return [tokens[request] for request in requests]
-
-    return await services.store.read_installation(query)
+def _find_token(tx: Installation, wanted: tuple[IntegrationId, bytes]) -> ReceiverToken | None:
+    return tx.receivers.by_token(*wanted)
 
 
 async def revoke_receiver_credential(
