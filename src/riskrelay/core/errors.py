@@ -70,6 +70,14 @@ class Fault:
         """
         return sentence(self.pointer, self.message)
 
+    def under(self, prefix: str) -> "Fault":
+        """Return the fault for a body that has the checked value at the pointer *prefix*.
+
+        >>> Fault(FaultKind.WRONG_VALUE, "/id", "must not be empty").under("/3").pointer
+        '/3/id'
+        """
+        return Fault(self.kind, prefix + self.pointer, self.message)
+
 
 def sentence(pointer: str, message: str) -> str:
     """Put the name of the member at *pointer* before *message*; a pointer to the whole request adds nothing."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from riskrelay.actions.security_events import MAX_EVENTS, queue_security_events
 from riskrelay.core.credentials import Scope
-from riskrelay.core.errors import Fault, Invalid, pointer
+from riskrelay.core.errors import Invalid, pointer
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId
 from riskrelay.core.ssf.event_rules import request_faults, with_subject
 from riskrelay.core.ssf.event_types import EVENT_TYPES
@@ -71,7 +71,7 @@ def _read_one(written: bytes, prefix: Sequence[int], reading: Reading) -> EventR
     """
     document = parse(_OBJECT, written, prefix, reading)
     faults = [
-        Fault(one.kind, pointer(prefix) + one.pointer, one.message)
+        one.under(pointer(prefix))
         for one in request_faults(document.get("event_type"), document.get("subject"), document.get("event"))
     ]
     try:

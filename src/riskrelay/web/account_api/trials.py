@@ -74,8 +74,7 @@ async def proposal_of(services: Services, account_id: AccountId, body: TryBody) 
         try:
             added.append(one.wanted().stored_as(ExceptionId(f"added-{place}"), now))
         except Invalid as error:
-            under = f"/add_exceptions/{place}"
-            faults.extend([Fault(fault.kind, under + fault.pointer, fault.message) for fault in error.faults])
+            faults.extend([fault.under(f"/add_exceptions/{place}") for fault in error.faults])
     stored, settings = await services.store.read(
         account_id,
         lambda tx: ({one.exception_id for one in tx.exceptions.all()}, settings_with(tx.behaviors.stored())),
@@ -109,8 +108,7 @@ async def _proposed_rules(services: Services, account_id: AccountId, body: TryBo
         try:
             await require_valid(services, account_id, wanted)
         except Invalid as error:
-            under = f"/add_rules/{place}"
-            faults.extend([Fault(fault.kind, under + fault.pointer, fault.message) for fault in error.faults])
+            faults.extend([fault.under(f"/add_rules/{place}") for fault in error.faults])
         added.append(wanted.stored_as(RuleId(f"added-{place}"), services.clock.now()))
     stored = await services.store.read(account_id, lambda tx: {rule.rule_id for rule, _ in tx.rules.all()})
     for place, rule_id in enumerate(body.remove_rules):
