@@ -29,7 +29,7 @@ class Batch:
     Attributes:
         distinct: the id of each finding by place; of repeated ids only the first.
         known_users: the number of users of the account.
-        quiet: returns the behaviors of which a user's only finding makes no rule hold.
+        quiet: returns the behaviors whose finding makes no rule hold while it is the user's only one.
     """
 
     findings: Sequence[Finding]

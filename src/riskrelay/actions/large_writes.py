@@ -22,7 +22,8 @@ LARGE: Final = 200  # guessed: a request with more items is written in parts
 _HELD_PARTS = 64  # guessed: some thousand rows and a few megabytes; the other parts are decoded again
 _STORED_AT_ONCE = 4  # guessed: parts that one transaction stores, about as much work as applying one part
 # Chosen: other transactions, such as settlements, wait 20 to 30 ms. A commit costs as much as a part, so a request that
-# delays no small one takes much less time. A small request that arrives meanwhile waits for one part and the commit.
+# delays no small one takes much less time. While parts are applied, a small request that arrives waits for one part and
+# the commit. While parts are stored, it waits for all that are stored at once.
 _PARTS_AT_ONCE = 8
 _POLL_SECONDS = 0.02
 _WAIT_SECONDS = 20.0  # chosen: the same time as a request waits for admission

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -22,12 +22,11 @@ from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.exceptions import UserExceptions
 from riskrelay.core.risk.policy_rules import RuleId
 from riskrelay.core.risk.rules import LevelRules
-from riskrelay.core.risk.trials import NEVER, Ages, Level, Path, Paths, Run, Shape, level_at
+from riskrelay.core.risk.trials import MICROSECOND, NEVER, Ages, Level, Path, Paths, Run, Shape, level_at
 from riskrelay.ports import PastRun, PastUser, PastUsers, RuleEvaluator
 
 _REMEMBERED = 1_000  # guessed: users have a few exceptions and behaviors in common
 _SHAPES_REMEMBERED = 10_000  # guessed: some megabytes; most users share a few hundred
-_EPOCH_MICROSECONDS = timedelta(microseconds=1)
 
 _read_times = msgspec.json.Decoder(dict[BehaviorId, int]).decode
 _read_holding = msgspec.json.Decoder(dict[RuleId, int]).decode
@@ -287,7 +286,7 @@ class _LevelsNow(_Rules):
 
     def _waits(self, user: PastUser, ages: Ages) -> bool:
         changed_at = user.changed_at
-        if changed_at is None or changed_at > self._at + CLOCKS_APART // _EPOCH_MICROSECONDS:
+        if changed_at is None or changed_at > self._at + CLOCKS_APART // MICROSECOND:
             return False
         return self._at < changed_at + ages.between
 
@@ -323,4 +322,4 @@ def _example(user: PastUser, before: Level, after: Level) -> Example:
 
 
 def _micros_of(at: datetime) -> int:
-    return (at - datetime(1970, 1, 1, tzinfo=at.tzinfo)) // _EPOCH_MICROSECONDS
+    return (at - datetime(1970, 1, 1, tzinfo=at.tzinfo)) // MICROSECOND

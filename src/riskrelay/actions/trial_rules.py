@@ -16,11 +16,10 @@ from riskrelay.core.risk.looking import Looking
 from riskrelay.core.risk.policy_rules import MAX_RULE_FINDINGS, Member, PolicyRules, RuleId
 from riskrelay.core.risk.rule_inputs import CountedFinding, Verdict
 from riskrelay.core.risk.rules import LevelRules
-from riskrelay.core.risk.trials import Ages, Given, Run
+from riskrelay.core.risk.trials import MICROSECOND, Ages, Given, Run
 from riskrelay.ports import RuleEvaluator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _MAX_INPUTS = 100_000  # guessed: some ten megabytes; most users share a few inputs
 _MAX_SILENT = 5  # guessed: longer sequences of behaviors seldom repeat
 _NO_ID = FindingId("")
@@ -194,7 +193,7 @@ class _PastGroup:
         self._number = number
         self._looking = looking
         self._group = looking.groups[number]
-        self._within = self._group.within // _MICROSECOND
+        self._within = self._group.within // MICROSECOND
         self._names_time = Member.TIME in self._group.members
         self._known: dict[Ages, _Known] = {}
         self._asked: list[tuple[_Known, Sight, int | None]] = []

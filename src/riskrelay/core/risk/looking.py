@@ -121,7 +121,7 @@ class Looking:
         return Looked(holding=holding, next_look=next_look(sight.findings, holding, self._rules, sight.now))
 
     def quiet(self, sights: Iterable[Sight], verdicts: Sequence[Sequence[Verdict]]) -> set[BehaviorId]:
-        """Return the behaviors of which a user's only finding made no rule hold, and never will.
+        """Return the behaviors whose finding makes no rule hold, at any time, while it is the user's only one.
 
         Args:
             sights: of some users.

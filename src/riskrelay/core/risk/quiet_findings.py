@@ -1,4 +1,4 @@
-"""Remember the findings that no rule of an account holds for while they are alone."""
+"""Remember the behaviors whose finding makes no rule hold while it is the user's only one."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,7 @@ _NONE: frozenset[BehaviorId] = frozenset()
 
 
 class QuietFindings:
-    """The behaviors of which a user's only finding makes no rule hold, as far as this process has evaluated them.
+    """The behaviors whose finding makes no rule hold while it is the user's only one, as far as this process knows.
 
     Most new users have one finding. With this knowledge, no process has to read such a user again.
     """

@@ -13,7 +13,7 @@ from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.rules import LevelRules
 
 NEVER = 1 << 62
-_MICROSECOND = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 _LEVELS = (0, *map(int, RiskLevel))
 _NONE: frozenset[BehaviorId] = frozenset()
 
@@ -65,7 +65,7 @@ class Ages:
 
     def __init__(self, rules: LevelRules, unrecorded: Collection[BehaviorId] = ()) -> None:
         self.unrecorded = frozenset(unrecorded)
-        self.between = rules.times.between_events // _MICROSECOND
+        self.between = rules.times.between_events // MICROSECOND
         counted = {one: _ages(rules, one) for one in rules.behaviors if one not in unrecorded}
         self._ages = {one: ages for one, ages in counted.items() if ages}
         self.ending = frozenset(one for one, ages in self._ages.items() if any(age != NEVER for _, age in ages))
@@ -94,7 +94,7 @@ def _ages(rules: LevelRules, behavior: BehaviorId) -> tuple[tuple[Level, int], .
         return ()
     if duration is None:
         return ((int(own), NEVER),)
-    return tuple((int(level), duration.until(own, level) // _MICROSECOND) for level in RiskLevel.descending(own))
+    return tuple((int(level), duration.until(own, level) // MICROSECOND) for level in RiskLevel.descending(own))
 
 
 def _reach(ages: Sequence[tuple[Level, int]]) -> tuple[int, ...]:
@@ -118,11 +118,11 @@ class Paths:
         self._since, self._until = since, until
 
     def rises(self, run: Run) -> bool:
-        """Return whether the level of a user with that run alone only rises: it has no end, and no finding expires."""
+        """Return whether the level only rises during *run*: no reset ends it, and no finding expires."""
         return run.ends_at > self._until and self.ages.ending.isdisjoint(run.behaviors)
 
     def shape(self, run: Run) -> Shape:
-        """Return from what the path of a user follows whose level only rises."""
+        """Return the behaviors that determine the path, for a user whose level only rises."""
         first = bisect_left(run.times, self._since) if run.times[0] < self._since else 0
         if first:
             return frozenset(run.behaviors[:first]), tuple(dict.fromkeys(run.behaviors[first:]))
