@@ -4,8 +4,7 @@ import asyncio
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -16,7 +15,6 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, event
 
 from riskrelay.actions.behaviors import set_behaviors, set_detection
 from riskrelay.actions.large_writes import LARGE
@@ -35,6 +33,7 @@ from riskrelay.ports import Services, Store, UserProfile
 from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.risk import activity as activity_rows
 from support.services import NOON, HandClock, services_of
+from support.statements import statements
 from support.world import ACCOUNT, OTHER, account_with_integration
 
 PARIS, NEW_YORK, TOKYO = (48.8566, 2.3522), (40.7128, -74.006), (35.6762, 139.6503)
@@ -425,21 +424,6 @@ async def test_batches_of_shared_users_do_not_lock_each_other_out(store: Store) 
     assert [result.accepted for result in results] == [30] * 16
     assert sum(len(result.findings) for result in results) == 30
     assert sum(len(result.changes) for result in results) == 30
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """The SQL that is executed meanwhile, on any engine."""
-    executed: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        executed.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield executed
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 async def test_a_batch_costs_few_statements(store: Store) -> None:

@@ -3,8 +3,7 @@
 import asyncio
 import itertools
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, cast
@@ -12,7 +11,6 @@ from typing import Any, cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, event
 
 from riskrelay.actions.accounts import create_account
 from riskrelay.actions.poll_stream import poll_stream
@@ -38,6 +36,7 @@ from riskrelay.web.transmitter.bell import StreamBell
 from support.database_time import pass_time
 from support.receiver_world import ssf_integration
 from support.services import services_of
+from support.statements import statements
 from support.transmitting import VAULT, polling_of
 
 POLLING = polling_of()
@@ -279,21 +278,6 @@ async def test_a_held_event_alone_is_returned_by_a_poll(store: Store) -> None:
     first, second = await it.poll(PollRequest(return_immediately=True))
     assert await it.poll(PollRequest(return_immediately=True, acknowledged=frozenset({second}))) == [first]
     assert await it.poll(PollRequest(return_immediately=True)) == [first]
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """The SQL that is executed meanwhile, on any engine."""
-    executed: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        executed.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield executed
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 class Reading:
