@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,28 @@ MISSING_ON_POSTGRES = {
     *("findings_users_fk", "users_accounts_fk"),
 }
 ACCOUNT_FREE = {"signing_keys", "nodes", "alembic_version"}
+
+OnEmpty = Callable[[Callable[[Connection], None]], Awaitable[None]]
+"""Runs a check in a transaction on an empty database."""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def on_empty(request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer) -> OnEmpty:
+    """Each engine in turn."""
+
+    async def on_sqlite(check: Callable[[Connection], None]) -> None:
+        engine = sqlite_engine(tmp_path / "empty.db")
+        with engine.begin() as connection:
+            check(connection)
+        engine.dispose()
+
+    async def on_postgres(check: Callable[[Connection], None]) -> None:
+        engine = postgres_engine(await postgres.new_database())
+        async with engine.begin() as connection:
+            await connection.run_sync(check)
+        await engine.dispose()
+
+    return on_sqlite if request.param == "sqlite" else on_postgres
 
 
 def check(connection: Connection) -> None:
@@ -196,20 +219,9 @@ def check_lanes_get_versions(connection: Connection) -> None:
     assert dict(after) == {**before, "version": 0}
 
 
-def test_lanes_of_an_older_schema_stay_on_sqlite(tmp_path: Path) -> None:
+async def test_lanes_of_an_older_schema_stay(on_empty: OnEmpty) -> None:
     """With a version that has not been counted yet."""
-    engine = sqlite_engine(tmp_path / "lanes.db")
-    with engine.begin() as connection:
-        check_lanes_get_versions(connection)
-    engine.dispose()
-
-
-async def test_lanes_of_an_older_schema_stay_on_postgres(postgres: PostgresServer) -> None:
-    """Nothing else is left of what makes their table large."""
-    engine = postgres_engine(await postgres.new_database())
-    async with engine.begin() as connection:
-        await connection.run_sync(check_lanes_get_versions)
-    await engine.dispose()
+    await on_empty(check_lanes_get_versions)
 
 
 def check_behaviors_get_times(connection: Connection) -> None:
@@ -244,20 +256,9 @@ def check_behaviors_get_times(connection: Connection) -> None:
     assert times == {"two": {"high_dlp": 7, "imp_travel": 3}, "trimmed": {}, "none": {}}
 
 
-def test_users_of_an_older_schema_get_the_times_of_their_behaviors_on_sqlite(tmp_path: Path) -> None:
+async def test_users_of_an_older_schema_get_the_times_of_their_behaviors(on_empty: OnEmpty) -> None:
     """The latest finding of each since the last reset; a behavior whose findings were deleted has none."""
-    engine = sqlite_engine(tmp_path / "times.db")
-    with engine.begin() as connection:
-        check_behaviors_get_times(connection)
-    engine.dispose()
-
-
-async def test_users_of_an_older_schema_get_the_times_of_their_behaviors_on_postgres(postgres: PostgresServer) -> None:
-    """The same on PostgreSQL."""
-    engine = postgres_engine(await postgres.new_database())
-    async with engine.begin() as connection:
-        await connection.run_sync(check_behaviors_get_times)
-    await engine.dispose()
+    await on_empty(check_behaviors_get_times)
 
 
 def check_superseded_are_counted(connection: Connection) -> None:
@@ -275,17 +276,6 @@ def check_superseded_are_counted(connection: Connection) -> None:
     assert connection.exec_driver_sql("SELECT superseded FROM lanes").scalar_one() == 5
 
 
-def test_superseded_events_of_an_older_schema_are_counted_on_sqlite(tmp_path: Path) -> None:
+async def test_superseded_events_of_an_older_schema_are_counted(on_empty: OnEmpty) -> None:
     """Those with rows, besides those that were counted."""
-    engine = sqlite_engine(tmp_path / "superseded.db")
-    with engine.begin() as connection:
-        check_superseded_are_counted(connection)
-    engine.dispose()
-
-
-async def test_superseded_events_of_an_older_schema_are_counted_on_postgres(postgres: PostgresServer) -> None:
-    """The same on PostgreSQL."""
-    engine = postgres_engine(await postgres.new_database())
-    async with engine.begin() as connection:
-        await connection.run_sync(check_superseded_are_counted)
-    await engine.dispose()
+    await on_empty(check_superseded_are_counted)
